@@ -1,0 +1,91 @@
+use std::any::{Any, TypeId, type_name};
+use std::fmt;
+use std::sync::Arc;
+
+/// One running plugin, under every contract it fulfils.
+///
+/// The contracts are published together: a caller never sees one contract of the new instance
+/// beside another of the old.
+///
+/// ```
+/// use std::sync::Arc;
+/// use mlx_core::handle::Instance;
+///
+/// trait Greeter: Send + Sync {
+///     fn greet(&self) -> String;
+/// }
+/// struct English;
+/// impl Greeter for English {
+///     fn greet(&self) -> String {
+///         "hello".into()
+///     }
+/// }
+///
+/// let english = Arc::new(English);
+/// let instance = Instance::new()
+///     .provide::<dyn Greeter>(english.clone())
+///     .provide::<English>(english);
+/// assert_eq!(instance.get::<dyn Greeter>().unwrap().greet(), "hello");
+/// ```
+#[derive(Default)]
+pub struct Instance {
+    /// Few, so searched from the front: what is provided first is found fastest.
+    contracts: Vec<Contract>,
+}
+
+struct Contract {
+    id: TypeId,
+    name: &'static str,
+    /// An `Arc<C>`, where `id` is that of `C`.
+    plugin: Box<dyn Any + Send + Sync>,
+}
+
+impl Instance {
+    /// An instance that provides nothing yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the plugin under the contract `C`. A contract provided before is replaced.
+    ///
+    /// Provide the contract that is called most first; it is looked up fastest.
+    #[must_use]
+    pub fn provide<C>(mut self, plugin: Arc<C>) -> Self
+    where
+        C: ?Sized + Send + Sync + 'static,
+    {
+        let contract = Contract {
+            id: TypeId::of::<C>(),
+            name: type_name::<C>(),
+            plugin: Box::new(plugin),
+        };
+        match self.contracts.iter_mut().find(|c| c.id == contract.id) {
+            Some(known) => *known = contract,
+            None => self.contracts.push(contract),
+        }
+        self
+    }
+
+    /// The plugin under the contract `C`, if it fulfils it.
+    #[inline]
+    pub fn get<C>(&self) -> Option<&Arc<C>>
+    where
+        C: ?Sized + Send + Sync + 'static,
+    {
+        let id = TypeId::of::<C>();
+        let contract = self.contracts.iter().find(|c| c.id == id)?;
+        contract.plugin.downcast_ref()
+    }
+
+    /// The Rust names of the contracts, in the order in which they were provided.
+    pub fn contracts(&self) -> impl Iterator<Item = &'static str> {
+        self.contracts.iter().map(|c| c.name)
+    }
+}
+
+impl fmt::Debug for Instance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Instance ")?;
+        f.debug_set().entries(self.contracts()).finish()
+    }
+}

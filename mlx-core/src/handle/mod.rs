@@ -1,0 +1,60 @@
+//! The typed handle to a plugin that can be replaced while it is being called.
+//!
+//! A [`Slot`] is the place of one plugin in a running platform. It holds one [`Instance`], which
+//! is the plugin under all its contracts, and exchanges it for another in one step. A
+//! [`Handle<dyn Contract>`](Handle) names a slot: every call made through it takes a [`Lease`] on
+//! the instance published at that moment, and the instance is kept until its last lease is gone.
+//! What was replaced comes back as [`Retired`], whose owner waits for the calls in flight,
+//! cancels the rest after a deadline, and only then stops the plugin.
+//!
+//! # The algorithm
+//!
+//! ```text
+//!            Slot                                      one generation
+//!  ┌──────────────────────────┐
+//!  │ stripe 0  Mutex<Option>──┼──▶ Arc<Share 0> ──┐
+//!  │ stripe 1  Mutex<Option>──┼──▶ Arc<Share 1> ──┼──▶ Arc<Generation { Instance, drained }>
+//!  │ stripe 2  …              │        ▲          │
+//!  └──────────────────────────┘        │          │
+//!    thread ── index % stripes ──▶ lease = clone of the stripe's Arc
+//! ```
+//!
+//! - **Lease**: lock the calling thread's own stripe, clone its `Arc`, unlock. Threads have
+//!   different stripes, each on cache lines of its own, so they do not slow each other down.
+//! - **Publish**: lock all stripes, in order; exchange; unlock. There is no moment at which one
+//!   thread gets the new instance and another one still the old.
+//! - **Drain**: the slot's own references are dropped with the exchange, so that a share's count
+//!   is the number of its leases. The last lease of a share drops the share; the last share of a
+//!   generation fires its `drained` signal.
+//! - **Cancel**: each share has a signal of its own. A call that has to wait watches it, as does a
+//!   stream for as long as it lives. A call that is ready at once never touches it.
+//!
+//! # Why not something shorter
+//!
+//! Nanoseconds per call with 1 and with 2 threads calling, two cores:
+//!
+//! | | async | sync | |
+//! |---|---|---|---|
+//! | `Arc<dyn _>`, nothing exchangeable | 16 / 16 | 1.4 / 1.4 | the floor |
+//! | arc-swap, guard held during the call | 28 / 28 | 19.5 / 19.8 | 49 / 290 once a thread holds more than eight guards, as asynchronous callers do |
+//! | arc-swap, `load_full` | 46 / 222 | 25 / 168 | one count shared by all threads |
+//! | counter of calls in flight | 52 / 300 | 30 / 152 | the same |
+//! | arc-swap, cached per thread | – | – | an idle thread keeps a replaced instance for ever |
+//! | **striped leases** | **48 / 48** | **25 / 25** | flat, and the end of a drain is an event |
+//!
+//! The lease, publish, drain and cancel steps use no runtime's types, only a mutex, an atomic
+//! counter and wakers, taken from the `sync` module: `tests/handle_model.rs` compiles the same
+//! files over a model checker's versions of these and searches the interleavings.
+
+mod instance;
+mod lease;
+mod signal;
+mod slot;
+mod stream;
+mod stripe;
+mod sync;
+
+pub use instance::Instance;
+pub use lease::{Handle, Lease};
+pub use slot::{InstanceLease, Retired, Slot};
+pub use stream::BoxStream;

@@ -1,0 +1,210 @@
+use std::fmt;
+use std::ops::Deref;
+use std::sync::{Arc, OnceLock};
+use std::thread;
+
+use super::instance::Instance;
+use super::signal::Signal;
+use super::stripe::{Claim, Drain, Stripes};
+use crate::diagnostics::{Error, Result};
+
+/// The place of one plugin in a running platform: holds its current [`Instance`], or none.
+///
+/// Shared as an `Arc<Slot>` between the platform, which publishes, and the handles, which lease.
+pub struct Slot {
+    name: Arc<str>,
+    stripes: Stripes<Published>,
+}
+
+/// What a lease refers to. The name comes along so that an error can be made from a lease alone.
+struct Published {
+    name: Arc<str>,
+    instance: Instance,
+}
+
+impl Slot {
+    /// An empty slot for the plugin `name`. Leases answer [`Error::stopped`] until the first
+    /// [`publish`](Self::publish).
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self {
+            name: name.into(),
+            stripes: Stripes::new(stripe_count()),
+        }
+    }
+
+    /// The name of the plugin.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Makes `instance` the one that is called, for all its contracts at once, and returns the one
+    /// that was called until now, to be drained and stopped.
+    ///
+    /// Once this has returned, no new call reaches the old instance. A closed slot is opened again.
+    #[must_use = "the previous instance has to be drained and stopped"]
+    pub fn publish(&self, instance: Instance) -> Option<Retired> {
+        let name = Arc::clone(&self.name);
+        self.stripes
+            .publish(Published { name, instance })
+            .map(Retired)
+    }
+
+    /// Takes the instance out, and returns it to be drained and stopped. From here on leases answer
+    /// [`Error::stopped`].
+    #[must_use = "the instance has to be drained and stopped"]
+    pub fn close(&self) -> Option<Retired> {
+        self.stripes.close().map(Retired)
+    }
+
+    /// Takes a lease on the current instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::stopped`] if there is none.
+    #[inline]
+    pub fn lease(&self) -> Result<InstanceLease> {
+        match self.stripes.lease() {
+            Some(claim) => Ok(InstanceLease(claim)),
+            None => Err(Error::stopped(self.name())),
+        }
+    }
+
+    /// Whether there is an instance to call.
+    pub fn is_open(&self) -> bool {
+        self.stripes.lease().is_some()
+    }
+
+    /// Whether there is an instance and it fulfils the contract `C`.
+    pub fn provides<C>(&self) -> bool
+    where
+        C: ?Sized + Send + Sync + 'static,
+    {
+        let claim = self.stripes.lease();
+        claim.is_some_and(|published| published.instance.get::<C>().is_some())
+    }
+}
+
+impl fmt::Debug for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let claim = self.stripes.lease();
+        f.debug_struct("Slot")
+            .field("name", &self.name)
+            .field("instance", &claim.as_ref().map(|p| &p.instance))
+            .finish()
+    }
+}
+
+/// Twice the cores, because more threads ask than run; at most 32, which is 12 KiB a slot.
+fn stripe_count() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        (2 * cores).next_power_of_two().min(32)
+    })
+}
+
+/// A lease on an instance as a whole, under whichever contract. See [`Lease`](super::Lease) for one
+/// contract.
+///
+/// The instance is not stopped while the lease exists, except past the deadline of a drain.
+pub struct InstanceLease(Claim<Published>);
+
+impl InstanceLease {
+    /// The name of the plugin.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+}
+
+impl Deref for InstanceLease {
+    type Target = Instance;
+
+    #[inline]
+    fn deref(&self) -> &Instance {
+        &self.0.instance
+    }
+}
+
+impl AsRef<Signal> for InstanceLease {
+    fn as_ref(&self) -> &Signal {
+        self.0.as_ref()
+    }
+}
+
+impl fmt::Debug for InstanceLease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InstanceLease")
+            .field("name", &self.name())
+            .field("instance", &self.0.instance)
+            .finish()
+    }
+}
+
+/// An instance that is no longer given to callers, with the calls it still has in flight.
+///
+/// ```
+/// # use std::{sync::Arc, time::Duration};
+/// # use mlx_core::handle::{Instance, Slot};
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// # let slot = Slot::new("greeter");
+/// # let (english, french) = (Arc::new("hello"), Arc::new("bonjour"));
+/// # assert!(slot.publish(Instance::new().provide(english)).is_none());
+/// if let Some(old) = slot.publish(Instance::new().provide(french)) {
+///     let grace = Duration::from_secs(30);
+///     if tokio::time::timeout(grace, old.drained()).await.is_err() {
+///         let cancelled = old.cancel();
+///         eprintln!("{cancelled} calls cancelled");
+///     }
+///     // Stop the plugin that `old.instance()` provides.
+/// }
+/// # }
+/// ```
+#[must_use = "the instance has to be drained and stopped"]
+pub struct Retired(Drain<Published>);
+
+impl Retired {
+    /// The name of the plugin.
+    pub fn name(&self) -> &str {
+        &self.0.value().name
+    }
+
+    /// The instance, to be stopped once it is drained.
+    pub fn instance(&self) -> &Instance {
+        &self.0.value().instance
+    }
+
+    /// Leases that still exist: calls, streams, and whatever a caller has pinned.
+    ///
+    /// Never grows, and is 0 from the moment [`drained`](Self::drained) completes.
+    pub fn in_flight(&self) -> usize {
+        self.0.leases()
+    }
+
+    /// Completes when the last lease is gone. Has no deadline of its own; may be awaited any number
+    /// of times.
+    pub async fn drained(&self) {
+        self.0.drained().await;
+    }
+
+    /// Ends the waiting calls and the streams with [`Error::cancelled`], and returns how many were
+    /// told to end.
+    ///
+    /// A call that becomes ready in this very moment counts, though it still gives its result; one
+    /// that is computing is not counted, and ends when it first has to wait. A stream nobody polls
+    /// counts, and ends when it is polled or dropped. A pinned lease that is doing nothing cannot be
+    /// ended; [`in_flight`](Self::in_flight) shows it.
+    pub fn cancel(&self) -> usize {
+        self.0.cancel()
+    }
+}
+
+impl fmt::Debug for Retired {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Retired")
+            .field("name", &self.name())
+            .field("instance", self.instance())
+            .field("in_flight", &self.in_flight())
+            .finish()
+    }
+}

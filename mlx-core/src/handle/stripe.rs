@@ -1,0 +1,150 @@
+//! A value that is leased without contention, replaced in one step and drained to the last lease.
+//! The module above says how it works.
+
+use std::future::poll_fn;
+use std::mem;
+use std::ops::Deref;
+use std::sync::{Arc, PoisonError, Weak};
+
+use super::signal::{Signal, Watch};
+use super::sync::{AtomicUsize, Mutex, MutexGuard, Ordering, thread_index};
+
+/// The current value, if there is one, behind as many independent counts as there are stripes.
+pub(super) struct Stripes<T> {
+    stripes: Box<[Stripe<T>]>,
+}
+
+/// 128 bytes: the prefetcher of current x86 fetches lines of 64 in pairs, and Apple's lines are
+/// 128 wide.
+#[repr(align(128))]
+struct Stripe<T>(Mutex<Option<Arc<Share<T>>>>);
+
+/// One stripe's part in a generation. Aligned so that its counts share a line with nobody's.
+#[repr(align(128))]
+struct Share<T> {
+    generation: Arc<Generation<T>>,
+    cancelled: Signal,
+}
+
+/// One published value.
+struct Generation<T> {
+    value: T,
+    /// Shares not yet dropped.
+    shares: AtomicUsize,
+    drained: Signal,
+}
+
+impl<T> Drop for Share<T> {
+    fn drop(&mut self) {
+        // Whoever waits for the drain goes on to stop the value: all uses come before that.
+        if self.generation.shares.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.generation.drained.fire();
+        }
+    }
+}
+
+impl<T> Stripe<T> {
+    /// No foreign code runs under this lock.
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<Share<T>>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Stripes<T> {
+    /// Empty, with `count` stripes (at least one).
+    pub(super) fn new(count: usize) -> Self {
+        Self {
+            stripes: (0..count.max(1))
+                .map(|_| Stripe(Mutex::new(None)))
+                .collect(),
+        }
+    }
+
+    /// A lease on the current value.
+    pub(super) fn lease(&self) -> Option<Claim<T>> {
+        let stripe = &self.stripes[thread_index() % self.stripes.len()];
+        stripe.lock().as_ref().map(Arc::clone).map(Claim)
+    }
+
+    /// Replaces the value. No lease taken after this returns is on the one before.
+    pub(super) fn publish(&self, value: T) -> Option<Drain<T>> {
+        let generation = Arc::new(Generation {
+            value,
+            shares: AtomicUsize::new(self.stripes.len()),
+            drained: Signal::default(),
+        });
+        let share = || {
+            Some(Arc::new(Share {
+                generation: Arc::clone(&generation),
+                cancelled: Signal::default(),
+            }))
+        };
+        self.exchange(self.stripes.iter().map(|_| share()).collect())
+    }
+
+    /// Takes the value away. No lease is given until the next one is published.
+    pub(super) fn close(&self) -> Option<Drain<T>> {
+        self.exchange(self.stripes.iter().map(|_| None).collect())
+    }
+
+    fn exchange(&self, mut shares: Vec<Option<Arc<Share<T>>>>) -> Option<Drain<T>> {
+        {
+            // Always in the same order, so that two publishers cannot block each other.
+            let mut current: Vec<_> = self.stripes.iter().map(Stripe::lock).collect();
+            for (current, share) in current.iter_mut().zip(&mut shares) {
+                mem::swap(&mut **current, share);
+            }
+        }
+        let old: Vec<_> = shares.into_iter().flatten().collect();
+        Some(Drain {
+            generation: Arc::clone(&old.first()?.generation),
+            shares: old.iter().map(Arc::downgrade).collect(),
+        })
+    }
+}
+
+/// A lease: keeps one published value from being drained.
+pub(super) struct Claim<T>(Arc<Share<T>>);
+
+impl<T> Deref for Claim<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0.generation.value
+    }
+}
+
+/// Fires when the leases of this generation are asked to end.
+impl<T> AsRef<Signal> for Claim<T> {
+    fn as_ref(&self) -> &Signal {
+        &self.0.cancelled
+    }
+}
+
+/// A value that was replaced or taken away, with the leases it still has.
+pub(super) struct Drain<T> {
+    generation: Arc<Generation<T>>,
+    shares: Vec<Weak<Share<T>>>,
+}
+
+impl<T> Drain<T> {
+    pub(super) fn value(&self) -> &T {
+        &self.generation.value
+    }
+
+    pub(super) fn leases(&self) -> usize {
+        self.shares.iter().map(Weak::strong_count).sum()
+    }
+
+    /// Completes when the last lease is gone.
+    pub(super) async fn drained(&self) {
+        let mut watch = Watch::new(&self.generation.drained);
+        poll_fn(|cx| watch.poll(cx.waker())).await;
+    }
+
+    /// Tells everyone who watches a lease's signal to end, and returns how many they were.
+    pub(super) fn cancel(&self) -> usize {
+        let shares = self.shares.iter().filter_map(Weak::upgrade);
+        shares.map(|share| share.cancelled.fire()).sum()
+    }
+}
