@@ -1,0 +1,129 @@
+//! Ranges of numbers and lengths.
+
+use super::Secret;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+};
+
+/// A range with optional ends. The lower end is inclusive.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bounds<N> {
+    /// The least value.
+    pub min: Option<N>,
+    /// The greatest value.
+    pub max: Option<N>,
+    /// Whether `max` itself is outside.
+    pub exclusive: bool,
+}
+
+impl<N: PartialOrd + Copy> Bounds<N> {
+    /// Whether a number lies inside. NaN lies in no range.
+    pub fn contains(&self, number: N) -> bool {
+        let above = self.min.is_none_or(|min| number >= min);
+        let below = self.max.is_none_or(|max| if self.exclusive { number < max } else { number <= max });
+        above && below
+    }
+}
+
+impl<N: fmt::Display> fmt::Display for Bounds<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let below = if self.exclusive { "less than" } else { "at most" };
+        match (&self.min, &self.max) {
+            (Some(min), Some(max)) if self.exclusive => write!(f, "at least {min} and less than {max}"),
+            (Some(min), Some(max)) => write!(f, "{min} to {max}"),
+            (Some(min), None) => write!(f, "at least {min}"),
+            (None, Some(max)) => write!(f, "{below} {max}"),
+            (None, None) => f.write_str("any value"),
+        }
+    }
+}
+
+/// Types whose value can be compared with `#[config(range(…))]`.
+#[diagnostic::on_unimplemented(
+    message = "`range` needs a number, and `{Self}` is none",
+    label = "not a number",
+    note = "for texts, lists and maps use `#[config(length(…))]`"
+)]
+pub trait Ranged {
+    /// The number compared.
+    type Number: PartialOrd + Copy + fmt::Display;
+    /// Whether messages must not quote it.
+    const SECRET: bool = false;
+    /// The number, if there is one.
+    fn number(&self) -> Option<Self::Number>;
+}
+
+/// Types whose length can be compared with `#[config(length(…))]`.
+#[diagnostic::on_unimplemented(
+    message = "`length` needs a text, a list or a map, and `{Self}` is none",
+    label = "has no length",
+    note = "for numbers use `#[config(range(…))]`"
+)]
+pub trait Length {
+    /// What is counted.
+    const UNIT: &'static str;
+    /// How many there are.
+    fn length(&self) -> Option<usize>;
+}
+
+macro_rules! ranged {
+    ($($number:ty),+) => { $(impl Ranged for $number {
+        type Number = $number;
+        fn number(&self) -> Option<$number> { Some(*self) }
+    })+ };
+}
+
+ranged!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+
+impl<T: Ranged> Ranged for Option<T> {
+    type Number = T::Number;
+    const SECRET: bool = T::SECRET;
+    fn number(&self) -> Option<T::Number> {
+        self.as_ref().and_then(T::number)
+    }
+}
+
+impl<T: Ranged> Ranged for Secret<T> {
+    type Number = T::Number;
+    const SECRET: bool = true;
+    fn number(&self) -> Option<T::Number> {
+        self.expose().number()
+    }
+}
+
+impl Length for String {
+    const UNIT: &'static str = "characters";
+    fn length(&self) -> Option<usize> {
+        Some(self.chars().count())
+    }
+}
+
+impl<T: Length> Length for Option<T> {
+    const UNIT: &'static str = T::UNIT;
+    fn length(&self) -> Option<usize> {
+        self.as_ref().and_then(T::length)
+    }
+}
+
+impl<T: Length> Length for Secret<T> {
+    const UNIT: &'static str = T::UNIT;
+    fn length(&self) -> Option<usize> {
+        self.expose().length()
+    }
+}
+
+macro_rules! length {
+    ($(impl[$($generics:ident),*] $type:ty;)+) => { $(impl<$($generics),*> Length for $type {
+        const UNIT: &'static str = "items";
+        fn length(&self) -> Option<usize> { Some(self.len()) }
+    })+ };
+}
+
+length! {
+    impl[T] Vec<T>;
+    impl[T] BTreeSet<T>;
+    impl[T, S] HashSet<T, S>;
+    impl[V] BTreeMap<String, V>;
+    impl[V, S] HashMap<String, V, S>;
+}

@@ -1,0 +1,106 @@
+//! Typed configuration: reading it from a value tree, its schema, and secrets.
+//!
+//! `#[derive(PluginConfig)]` writes the implementations of the traits here.
+
+mod bounds;
+pub mod foreign;
+mod meta;
+mod reader;
+mod scalars;
+pub mod schema;
+mod secret;
+
+pub use bounds::{Bounds, Length, Ranged};
+pub use meta::{Field, Meta, Shape, Variant};
+pub use reader::{DefaultOverride, Fields, Reader, Resolved};
+pub use secret::{REDACTED, Secret};
+
+use crate::{diagnostics::Diagnostic, value::Node};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+
+/// A type that can be the type of a configuration field.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the type of a config field",
+    label = "not a config value",
+    note = "derive `PluginConfig` for it, or mark the field `#[config(serde)]` if it implements serde and JsonSchema"
+)]
+pub trait ConfigValue: Sized {
+    /// Whether a field of this type may be left out.
+    const OPTIONAL: bool = false;
+    /// Whether values of this type are hidden in every output.
+    const SECRET: bool = false;
+
+    /// Reads the value, or reports to `cx` what is wrong and returns `None`.
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self>;
+
+    /// The value of an absent field, if it may be absent.
+    fn missing() -> Option<Self> {
+        None
+    }
+
+    /// The value as JSON, secrets redacted.
+    fn write(&self) -> serde_json::Value;
+
+    /// The JSON Schema of the type.
+    fn schema(generator: &mut SchemaGenerator) -> Schema;
+}
+
+/// A type whose fields can be laid flat into another's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be laid flat into a config",
+    label = "only structs that derive `PluginConfig`, and maps with string keys, can be"
+)]
+pub trait ConfigFields: ConfigValue {
+    /// What the type is made of.
+    const META: &'static Meta;
+
+    /// Reads the fields that are the type's own; the rest stays for others.
+    fn read_fields(fields: &mut Fields<'_>, cx: &mut Reader<'_>) -> Option<Self>;
+
+    /// Adds the fields to `map`, secrets redacted.
+    fn write_fields(&self, map: &mut serde_json::Map<String, serde_json::Value>);
+}
+
+/// The configuration of a plugin. Derive it: `#[derive(PluginConfig)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a plugin config",
+    label = "not a plugin config",
+    note = "add `#[derive(mlx_core::PluginConfig)]` to `{Self}`"
+)]
+pub trait PluginConfig: ConfigValue + serde::Serialize + serde::de::DeserializeOwned + JsonSchema + Send + Sync + 'static {}
+
+/// A plugin without settings: `type Config = NoConfig;`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, mlx_macros::PluginConfig)]
+pub struct NoConfig {}
+
+/// Reads a configuration from JSON as it stands: `${…}` is not looked up.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn from_json<T: ConfigValue>(json: serde_json::Value) -> Result<T, Vec<Diagnostic>> {
+    let mut cx = Reader::literal();
+    let value = T::read(&Node::from(json), &mut cx);
+    cx.finish(value)
+}
+
+/// The schema of a configuration type as a document of its own.
+pub fn schema_of<T: ConfigValue + JsonSchema>() -> Schema {
+    SchemaGenerator::default().into_root_schema_for::<T>()
+}
+
+/// What `#[derive(PluginConfig)]` uses for its serde and schemars implementations.
+#[doc(hidden)]
+pub mod adaptor {
+    use super::{ConfigValue, from_json};
+    use crate::diagnostics::Error;
+    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+    pub fn deserialize<'de, T: ConfigValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+        let json = serde_json::Value::deserialize(deserializer)?;
+        from_json(json).map_err(|found| D::Error::custom(Error::from_diagnostics("the configuration", found)))
+    }
+
+    pub fn serialize<T: ConfigValue, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
+        value.write().serialize(serializer)
+    }
+}

@@ -1,0 +1,524 @@
+//! Reads a value tree into typed values, collecting every mistake on the way.
+
+use super::{Bounds, ConfigValue, Length, Meta, REDACTED, Ranged, Shape};
+use crate::{
+    diagnostics::{Code, Diagnostic, Location, listing, nearest},
+    value::{Map, Node, Reference, Template, TemplateError, Value, Variables},
+};
+use std::{
+    borrow::Cow,
+    collections::HashMap,
+    fmt::{Display, Write as _},
+};
+
+/// What is done about `${…}` references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Text is text: JSON that does not come from a composition.
+    Literal,
+    /// Look everything up except under a secret, where it is only checked that the thing is there.
+    Plan,
+    /// Look everything up.
+    Start,
+}
+
+/// What plugins answered for the references that they resolve.
+pub type Resolved = HashMap<Reference, String>;
+
+/// The state of one reading: where it is, what it found, and how references are looked up.
+///
+/// A reading never stops at the first mistake: `read` functions return `None` after reporting, and their callers
+/// read the remaining fields before they give up.
+pub struct Reader<'a> {
+    stage: Stage,
+    variables: &'a dyn Variables,
+    resolved: Option<&'a Resolved>,
+    path: Vec<Segment>,
+    secrets: u32,
+    diagnostics: Vec<Diagnostic>,
+    references: Vec<(Reference, Option<Location>)>,
+}
+
+enum Segment {
+    Key(Cow<'static, str>),
+    Index(usize),
+}
+
+/// The fields of a mapping that are still to be read.
+pub struct Fields<'n> {
+    map: &'n Map,
+    location: Option<&'n Location>,
+    taken: Vec<bool>,
+    /// Defaults that an embedding struct gives to the fields of what it extends.
+    defaults: Vec<&'static [DefaultOverride]>,
+}
+
+/// A default that replaces the one of an inherited field.
+pub struct DefaultOverride {
+    /// The field's name in the file.
+    pub name: &'static str,
+    /// Its new default.
+    pub value: fn() -> serde_json::Value,
+}
+
+impl<'a> Reader<'a> {
+    /// A reading that takes `${…}` as it stands.
+    pub fn literal() -> Reader<'static> {
+        Reader::new(Stage::Literal, &crate::value::System, None)
+    }
+
+    /// A reading that checks a configuration before anything is started. Secrets stay unread when they are
+    /// references; that what they refer to is there is checked.
+    pub fn plan(variables: &'a dyn Variables) -> Self {
+        Reader::new(Stage::Plan, variables, None)
+    }
+
+    /// A reading that makes the configuration a plugin is started with.
+    pub fn start(variables: &'a dyn Variables, resolved: &'a Resolved) -> Self {
+        Reader::new(Stage::Start, variables, Some(resolved))
+    }
+
+    fn new(stage: Stage, variables: &'a dyn Variables, resolved: Option<&'a Resolved>) -> Self {
+        Reader { stage, variables, resolved, path: Vec::new(), secrets: 0, diagnostics: Vec::new(), references: Vec::new() }
+    }
+
+    /// Sets what comes before every path: `plugins[2].config`.
+    #[must_use]
+    pub fn within(mut self, prefix: impl Into<String>) -> Self {
+        self.path.insert(0, Segment::Key(Cow::Owned(prefix.into())));
+        self
+    }
+
+    /// Ends the reading: the value, or every mistake.
+    ///
+    /// # Errors
+    /// Everything that was reported, if anything was or the value is missing.
+    pub fn finish<T>(self, value: Option<T>) -> Result<T, Vec<Diagnostic>> {
+        match value {
+            Some(value) if self.diagnostics.iter().all(|d| !d.is_error()) => Ok(value),
+            _ => Err(self.diagnostics),
+        }
+    }
+
+    /// Ends a planning reading: what was found, and the references that plugins have to answer.
+    pub fn into_parts(self) -> (Vec<Diagnostic>, Vec<(Reference, Option<Location>)>) {
+        (self.diagnostics, self.references)
+    }
+
+    /// Whether the value being read is secret, so that no message may quote it.
+    pub fn is_secret(&self) -> bool {
+        self.secrets > 0
+    }
+
+    /// The configuration path of the value being read.
+    pub fn path(&self) -> String {
+        let mut path = String::new();
+        for segment in &self.path {
+            let _ = match segment {
+                Segment::Key(key) if path.is_empty() => write!(path, "{key}"),
+                Segment::Key(key) => write!(path, ".{key}"),
+                Segment::Index(index) => write!(path, "[{index}]"),
+            };
+        }
+        path
+    }
+
+    /// Reports a mistake at `location`, in the value being read.
+    #[inline(never)]
+    pub fn error(&mut self, code: Code, message: impl Into<String>, location: Option<&Location>) {
+        self.report(Diagnostic::error(code, message).at(location));
+    }
+
+    /// Reports a finding in the value being read.
+    #[inline(never)]
+    pub fn report(&mut self, diagnostic: Diagnostic) {
+        let path = self.path();
+        self.diagnostics.push(diagnostic.in_path(path));
+    }
+
+    /// Reads a nested value: `key` becomes part of the path.
+    pub fn nested<T>(&mut self, key: impl Into<Cow<'static, str>>, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(Segment::Key(key.into()));
+        let value = read(self);
+        self.path.pop();
+        value
+    }
+
+    /// Reads an element of a list.
+    pub fn element<T>(&mut self, index: usize, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.path.push(Segment::Index(index));
+        let value = read(self);
+        self.path.pop();
+        value
+    }
+
+    /// Reads something that no message may quote.
+    pub fn secret<T>(&mut self, read: impl FnOnce(&mut Self) -> T) -> T {
+        self.secrets += 1;
+        let value = read(self);
+        self.secrets -= 1;
+        value
+    }
+
+    /// Reads a value that may be a reference which is looked up only at start. While planning it is checked that
+    /// the variable or file exists, and the answer is `None` without a mistake.
+    pub fn deferred<T>(&mut self, node: &Node, read: fn(&Node, &mut Self) -> Option<T>) -> Option<T> {
+        let text = match &node.value {
+            Value::String(text) => text,
+            _ => return read(node, self),
+        };
+        if text == REDACTED {
+            let diagnostic = Diagnostic::error(Code::RedactedSecret, "this is the marker for a hidden secret, not the secret")
+                .at(node.location.as_ref())
+                .help("give the secret itself, or a reference such as `${env:NAME}`");
+            self.report(diagnostic);
+            return None;
+        }
+        if self.stage != Stage::Plan {
+            return read(node, self);
+        }
+        let template = match Template::parse(text) {
+            Ok(None) => return read(node, self),
+            Ok(Some(template)) => template,
+            Err(error) => {
+                self.unresolved(&error, node);
+                return None;
+            }
+        };
+        let mut answers = Resolved::new();
+        for reference in template.references().filter(|reference| reference.needs_plugin()) {
+            answers.insert(reference.clone(), String::new());
+            self.references.push((reference.clone(), node.location.clone()));
+        }
+        match template.render(self.variables, &answers) {
+            // A text without references, only escapes, can be checked now.
+            Ok(_) if template.references().next().is_none() => read(node, self),
+            Ok(_) => None,
+            Err(error) => {
+                self.unresolved(&error, node);
+                None
+            }
+        }
+    }
+
+    /// The text of a scalar, with its references looked up. `None` after a report.
+    fn interpolate<'t>(&mut self, text: &'t str, node: &Node) -> Option<Cow<'t, str>> {
+        if self.stage == Stage::Literal {
+            return Some(Cow::Borrowed(text));
+        }
+        let rendered = match Template::parse(text) {
+            Ok(None) => return Some(Cow::Borrowed(text)),
+            Ok(Some(template)) => {
+                let none = Resolved::new();
+                template.render(self.variables, self.resolved.unwrap_or(&none))
+            }
+            Err(error) => Err(error),
+        };
+        match rendered {
+            Ok(text) => Some(Cow::Owned(text)),
+            Err(error) => {
+                self.unresolved(&error, node);
+                None
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn unresolved(&mut self, error: &TemplateError, node: &Node) {
+        let at = node.location.as_ref();
+        let diagnostic = match error {
+            TemplateError::Malformed(why) => Diagnostic::error(Code::BadReference, *why)
+                .at(at)
+                .help("write `$${` for a literal `${`"),
+            TemplateError::MissingVariable(name) => {
+                Diagnostic::error(Code::MissingVariable, format!("the environment variable `{name}` is not set"))
+                    .at(at)
+                    .help(format!("set it, or give a default: `${{env:{name}:-value}}`"))
+            }
+            TemplateError::MissingFile(path, why) => {
+                Diagnostic::error(Code::MissingFile, format!("cannot read the file `{path}`: {why}")).at(at)
+            }
+            TemplateError::Unresolved(reference) if self.stage == Stage::Start => {
+                Diagnostic::error(Code::SecretUnavailable, format!("`{reference}` was not resolved")).at(at)
+            }
+            TemplateError::Unresolved(reference) => {
+                let message = format!("`{reference}`: only a secret can be resolved by a plugin");
+                let diagnostic = Diagnostic::error(Code::BadReference, message).at(at);
+                match nearest(&reference.scheme, ["env", "file"]) {
+                    Some(scheme) => diagnostic.help(format!("did you mean `${{{scheme}:{}}}`?", reference.key)),
+                    None => diagnostic.help("this field takes `${env:NAME}` and `${file:PATH}`"),
+                }
+            }
+        };
+        self.report(diagnostic);
+    }
+
+    /// Reports that the value is not what the field holds. Quotes it, unless it is secret.
+    #[inline(never)]
+    pub fn expected(&mut self, expected: &str, node: &Node) {
+        let found = match &node.value {
+            _ if self.is_secret() => node.value.kind().to_owned(),
+            Value::String(text) if text.chars().count() <= 40 => format!("the string {text:?}"),
+            Value::Int(number) => format!("the integer `{number}`"),
+            Value::Uint(number) => format!("the integer `{number}`"),
+            Value::Float(number) => format!("the number `{number}`"),
+            Value::Bool(truth) => format!("`{truth}`"),
+            value => value.kind().to_owned(),
+        };
+        self.error(Code::WrongType, format!("expected {expected}, found {found}"), node.location.as_ref());
+    }
+
+    /// Reads text.
+    #[inline(never)]
+    pub fn string<'n>(&mut self, node: &'n Node) -> Option<Cow<'n, str>> {
+        match &node.value {
+            Value::String(text) => self.interpolate(text, node),
+            _ => {
+                self.expected("a string", node);
+                None
+            }
+        }
+    }
+
+    /// A scalar that is not text. A string counts when it is made of references, read as a plain scalar.
+    #[inline(never)]
+    pub fn scalar<'n>(&mut self, node: &'n Node) -> Option<Cow<'n, Node>> {
+        let Value::String(text) = &node.value else { return Some(Cow::Borrowed(node)) };
+        match self.interpolate(text, node)? {
+            Cow::Borrowed(_) => Some(Cow::Borrowed(node)),
+            Cow::Owned(text) => {
+                Some(Cow::Owned(Node { value: Value::from_scalar(text.trim()), location: node.location.clone() }))
+            }
+        }
+    }
+
+    /// The fields of a mapping.
+    #[inline(never)]
+    pub fn fields<'n>(&mut self, node: &'n Node) -> Option<Fields<'n>> {
+        match &node.value {
+            Value::Map(map) => Some(Fields {
+                map,
+                location: node.location.as_ref(),
+                taken: vec![false; map.len()],
+                defaults: Vec::new(),
+            }),
+            _ => {
+                self.expected("a mapping", node);
+                None
+            }
+        }
+    }
+
+    /// Reads one field, or takes its default.
+    #[inline(never)]
+    pub fn field<T: ConfigValue>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        default: Option<fn() -> T>,
+    ) -> Option<T> {
+        self.field_with(fields, key, default, T::read, T::missing)
+    }
+
+    /// Reads one field whose type comes from elsewhere and implements serde's `Deserialize`.
+    #[inline(never)]
+    pub fn field_serde<T: serde::de::DeserializeOwned>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        default: Option<fn() -> T>,
+    ) -> Option<T> {
+        self.field_with(fields, key, default, super::foreign::read, || None)
+    }
+
+    fn field_with<T>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        default: Option<fn() -> T>,
+        read: fn(&Node, &mut Self) -> Option<T>,
+        missing: fn() -> Option<T>,
+    ) -> Option<T> {
+        self.path.push(Segment::Key(Cow::Borrowed(key)));
+        let value = match fields.take(key) {
+            Some(node) => read(node, self),
+            None => match (fields.default_of(key), default) {
+                (Some(value), _) => read(&Node::from(value), self),
+                (None, Some(default)) => Some(default()),
+                (None, None) => {
+                    let value = missing();
+                    if value.is_none() {
+                        self.missing(key, fields);
+                    }
+                    value
+                }
+            },
+        };
+        self.path.pop();
+        value
+    }
+
+    #[inline(never)]
+    fn missing(&mut self, key: &str, fields: &Fields<'_>) {
+        let at = fields.location;
+        self.report(
+            Diagnostic::error(Code::MissingField, format!("missing field `{key}`"))
+                .at(at)
+                .help(format!("add `{key}: …`; it has no default")),
+        );
+    }
+
+    /// Reports every field that nothing has read.
+    #[inline(never)]
+    pub fn unknown_fields(&mut self, fields: Fields<'_>, meta: &'static Meta) {
+        if fields.taken.iter().all(|taken| *taken) {
+            return;
+        }
+        let known = meta.names();
+        for (entry, _) in fields.map.iter().zip(&fields.taken).filter(|(_, taken)| !**taken) {
+            let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", entry.key))
+                .at(entry.key_location.as_ref().or(entry.value.location.as_ref()));
+            let absent = known.iter().copied().filter(|name| fields.map.get(name).is_none());
+            let diagnostic = match nearest(&entry.key, absent) {
+                Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
+                None => diagnostic,
+            };
+            let diagnostic = match known.is_empty() {
+                true => diagnostic.help("it takes no settings"),
+                false => diagnostic.help(format!("the fields are {}", listing(known.iter().copied()))),
+            };
+            self.nested(entry.key.clone(), |cx| cx.report(diagnostic));
+        }
+    }
+
+    /// Checks a number against the range of its field.
+    #[inline(never)]
+    pub fn range<T: Ranged>(&mut self, fields: &Fields<'_>, key: &'static str, value: &Option<T>, bounds: &Bounds<T::Number>) {
+        let Some(number) = value.as_ref().and_then(Ranged::number) else { return };
+        if !bounds.contains(number) {
+            let number = if T::SECRET || self.is_secret() { "the value".to_owned() } else { format!("`{number}`") };
+            self.field_error(fields, key, Code::OutOfRange, format!("{number} is out of range: expected {bounds}"));
+        }
+    }
+
+    /// Checks how long a text, list or map is.
+    #[inline(never)]
+    pub fn length<T: Length>(&mut self, fields: &Fields<'_>, key: &'static str, value: &Option<T>, bounds: &Bounds<usize>) {
+        let Some(length) = value.as_ref().and_then(Length::length) else { return };
+        if !bounds.contains(length) {
+            let unit = T::UNIT;
+            self.field_error(fields, key, Code::WrongLength, format!("it has {length} {unit}: expected {bounds} {unit}"));
+        }
+    }
+
+    /// Runs the field's own check.
+    #[inline(never)]
+    pub fn validate<T, E: Display>(
+        &mut self,
+        fields: &Fields<'_>,
+        key: &'static str,
+        value: &Option<T>,
+        secret: bool,
+        check: fn(&T) -> Result<(), E>,
+    ) {
+        if let Some(Err(error)) = value.as_ref().map(check) {
+            let message = if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
+            self.field_error(fields, key, Code::InvalidValue, message);
+        }
+    }
+
+    #[inline(never)]
+    fn field_error(&mut self, fields: &Fields<'_>, key: &'static str, code: Code, message: String) {
+        let location = fields.map.get(key).and_then(|node| node.location.clone());
+        self.nested(key, |cx| cx.error(code, message, location.as_ref()));
+    }
+
+    /// The variant of an enum that is written `"name"` or `{name: …}`, and its content.
+    #[inline(never)]
+    pub fn variant<'n>(&mut self, node: &'n Node) -> Option<(Cow<'n, str>, Option<&'n Node>)> {
+        match &node.value {
+            Value::String(text) => Some((self.interpolate(text, node)?, None)),
+            Value::Map(map) if map.len() == 1 => {
+                map.iter().next().map(|entry| (Cow::Borrowed(entry.key.as_str()), Some(&entry.value)))
+            }
+            _ => {
+                self.expected("the name of a variant, or a mapping with that one key", node);
+                None
+            }
+        }
+    }
+
+    /// The variant of an enum whose mapping names it in the field `tag`.
+    #[inline(never)]
+    pub fn tag(&mut self, fields: &mut Fields<'_>, tag: &'static str) -> Option<String> {
+        self.field::<String>(fields, tag, None)
+    }
+
+    /// Reports that no variant has this name.
+    #[inline(never)]
+    pub fn unknown_variant(&mut self, given: &str, known: &[&'static str], location: Option<&Location>) {
+        let message = if self.is_secret() { "unknown variant".to_owned() } else { format!("unknown variant `{given}`") };
+        let mut diagnostic = Diagnostic::error(Code::UnknownVariant, message).at(location);
+        if let (false, Some(name)) = (self.is_secret(), nearest(given, known.iter().copied())) {
+            diagnostic = diagnostic.help(format!("did you mean `{name}`?"));
+        }
+        self.report(diagnostic.help(format!("the variants are {}", listing(known.iter().copied()))));
+    }
+}
+
+impl<'n> Fields<'n> {
+    fn take(&mut self, key: &str) -> Option<&'n Node> {
+        let index = self.map.iter().position(|entry| entry.key == key)?;
+        self.taken[index] = true;
+        self.map.iter().nth(index).map(|entry| &entry.value)
+    }
+
+    /// Everything that has not been read yet; it counts as read from now on.
+    pub fn take_rest(&mut self) -> Vec<&'n crate::value::Entry> {
+        let rest = self.map.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry).collect();
+        self.taken.fill(true);
+        rest
+    }
+
+    /// Where the mapping was written.
+    pub fn location(&self) -> Option<&'n Location> {
+        self.location
+    }
+
+    /// Where the value of `key` was written.
+    pub fn location_of(&self, key: &str) -> Option<&'n Location> {
+        self.map.get(key).and_then(|node| node.location.as_ref())
+    }
+
+    /// Reads inherited fields with other defaults. The outermost override of a field wins.
+    pub fn with_defaults<T>(&mut self, defaults: &'static [DefaultOverride], read: impl FnOnce(&mut Self) -> T) -> T {
+        self.defaults.push(defaults);
+        let value = read(self);
+        self.defaults.pop();
+        value
+    }
+
+    fn default_of(&self, key: &str) -> Option<serde_json::Value> {
+        self.defaults.iter().flat_map(|level| level.iter()).find(|d| d.name == key).map(|d| (d.value)())
+    }
+}
+
+impl Meta {
+    /// The names of all fields, inherited ones included, as they are spelt in a file.
+    pub fn names(&self) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        self.collect_names(&mut names);
+        names
+    }
+
+    fn collect_names(&self, names: &mut Vec<&'static str>) {
+        if let Shape::Struct(fields) = self.shape {
+            for field in fields {
+                match field.flatten {
+                    Some(meta) => meta.collect_names(names),
+                    None => names.push(field.name),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! How the types of the standard library are read.
+
+use super::{ConfigFields, ConfigValue, Meta, Reader, Shape, schema};
+use crate::{
+    config::Fields,
+    diagnostics::Code,
+    value::{Node, Value},
+};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    hash::{BuildHasher, Hash},
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
+
+impl ConfigValue for bool {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        let node = cx.scalar(node)?;
+        match node.value {
+            Value::Bool(truth) => Some(truth),
+            _ => {
+                cx.expected("true or false", &node);
+                None
+            }
+        }
+    }
+    fn write(&self) -> serde_json::Value {
+        (*self).into()
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "boolean"})
+    }
+}
+
+impl ConfigValue for String {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        cx.string(node).map(Into::into)
+    }
+    fn write(&self) -> serde_json::Value {
+        self.as_str().into()
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string"})
+    }
+}
+
+/// Reads any integer, so that each width costs only a conversion.
+#[inline(never)]
+fn integer(node: &Node, cx: &mut Reader<'_>, min: i128, max: i128) -> Option<i128> {
+    let node = cx.scalar(node)?;
+    let number = match node.value {
+        Value::Int(number) => i128::from(number),
+        Value::Uint(number) => i128::from(number),
+        // `5.0` is a whole number for JSON, and so for the schema.
+        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 => number as i128,
+        _ => {
+            cx.expected("an integer", &node);
+            return None;
+        }
+    };
+    if (min..=max).contains(&number) {
+        return Some(number);
+    }
+    let what = if cx.is_secret() { "the value".to_owned() } else { format!("`{number}`") };
+    cx.error(Code::OutOfRange, format!("{what} is out of range: expected {min} to {max}"), node.location.as_ref());
+    None
+}
+
+macro_rules! integers {
+    ($($number:ty),+) => { $(impl ConfigValue for $number {
+        fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+            integer(node, cx, <$number>::MIN as i128, <$number>::MAX as i128).and_then(|n| n.try_into().ok())
+        }
+        fn write(&self) -> serde_json::Value {
+            (*self).into()
+        }
+        fn schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({"type": "integer", "minimum": <$number>::MIN, "maximum": <$number>::MAX})
+        }
+    })+ };
+}
+
+integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+macro_rules! floats {
+    ($($number:ty),+) => { $(impl ConfigValue for $number {
+        fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+            let node = cx.scalar(node)?;
+            match node.value {
+                Value::Int(number) => Some(number as $number),
+                Value::Uint(number) => Some(number as $number),
+                Value::Float(number) if number.is_finite() => Some(number as $number),
+                _ => {
+                    cx.expected("a finite number", &node);
+                    None
+                }
+            }
+        }
+        fn write(&self) -> serde_json::Value {
+            serde_json::Number::from_f64(f64::from(*self)).map_or(serde_json::Value::Null, Into::into)
+        }
+        fn schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!({"type": "number"})
+        }
+    })+ };
+}
+
+floats!(f32, f64);
+
+/// Reads text that another type parses.
+#[inline(never)]
+fn parsed<T: std::str::FromStr>(node: &Node, cx: &mut Reader<'_>, expected: &str) -> Option<T> {
+    let text = cx.string(node)?;
+    let value = text.parse().ok();
+    if value.is_none() {
+        cx.expected(expected, node);
+    }
+    value
+}
+
+macro_rules! texts {
+    ($($type:ty: $expected:literal, $schema:tt;)+) => { $(impl ConfigValue for $type {
+        fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+            parsed(node, cx, $expected)
+        }
+        fn write(&self) -> serde_json::Value {
+            self.to_string().into()
+        }
+        fn schema(_: &mut SchemaGenerator) -> Schema {
+            json_schema!($schema)
+        }
+    })+ };
+}
+
+texts! {
+    char: "one character", {"type": "string", "minLength": 1, "maxLength": 1};
+    IpAddr: "an IP address such as `127.0.0.1`", {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]};
+    SocketAddr: "an address and port such as `127.0.0.1:8080`", {"type": "string", "pattern": "^.+:[0-9]{1,5}$"};
+}
+
+impl ConfigValue for PathBuf {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        cx.string(node).map(|text| PathBuf::from(text.into_owned()))
+    }
+    fn write(&self) -> serde_json::Value {
+        self.to_string_lossy().into()
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string"})
+    }
+}
+
+/// A length of time: `500ms`, `30s`, `5m`, `2h`, `1d`, or parts together, `1h30m`. A bare number is refused,
+/// because its unit would be a guess.
+impl ConfigValue for Duration {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        const EXPECTED: &str = "a duration such as `500ms`, `30s`, `5m` or `1h30m`";
+        let Value::String(_) = node.value else {
+            cx.expected(EXPECTED, node);
+            return None;
+        };
+        let text = cx.string(node)?;
+        let duration = duration(&text);
+        if duration.is_none() {
+            cx.expected(EXPECTED, node);
+        }
+        duration
+    }
+    fn write(&self) -> serde_json::Value {
+        match (self.as_secs(), self.subsec_millis(), self.subsec_nanos()) {
+            (seconds, 0, 0) => format!("{seconds}s").into(),
+            (_, _, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", self.as_millis()).into(),
+            _ => format!("{}ns", self.as_nanos()).into(),
+        }
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "string", "pattern": "^([0-9]+(ns|us|ms|s|m|h|d))+$"})
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
+        let number: u64 = rest[..digits].parse().ok()?;
+        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
+        let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
+        let part = match &rest[digits..unit_end] {
+            "ns" => Duration::from_nanos(number),
+            "us" => Duration::from_micros(number),
+            "ms" => Duration::from_millis(number),
+            "s" => seconds(1)?,
+            "m" => seconds(60)?,
+            "h" => seconds(3600)?,
+            "d" => seconds(86_400)?,
+            _ => return None,
+        };
+        total = total.checked_add(part)?;
+        rest = &rest[unit_end..];
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+impl ConfigValue for serde_json::Value {
+    fn read(node: &Node, _: &mut Reader<'_>) -> Option<Self> {
+        Some(node.to_json())
+    }
+    fn write(&self) -> serde_json::Value {
+        self.clone()
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        true.into()
+    }
+}
+
+impl<T: ConfigValue> ConfigValue for Option<T> {
+    const OPTIONAL: bool = true;
+    const SECRET: bool = T::SECRET;
+
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        match node.value {
+            Value::Null => Some(None),
+            _ => T::read(node, cx).map(Some),
+        }
+    }
+    fn missing() -> Option<Self> {
+        Some(None)
+    }
+    fn write(&self) -> serde_json::Value {
+        self.as_ref().map_or(serde_json::Value::Null, ConfigValue::write)
+    }
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        schema::nullable(T::schema(generator))
+    }
+}
+
+impl<T: ConfigValue> ConfigValue for Box<T> {
+    const OPTIONAL: bool = T::OPTIONAL;
+    const SECRET: bool = T::SECRET;
+
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        T::read(node, cx).map(Box::new)
+    }
+    fn missing() -> Option<Self> {
+        T::missing().map(Box::new)
+    }
+    fn write(&self) -> serde_json::Value {
+        (**self).write()
+    }
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        T::schema(generator)
+    }
+}
+
+/// Reads every element, also after a wrong one.
+fn elements<T: ConfigValue>(node: &Node, cx: &mut Reader<'_>) -> Option<Vec<T>> {
+    let Value::List(items) = &node.value else {
+        cx.expected("a list", node);
+        return None;
+    };
+    let read: Vec<T> = items
+        .iter()
+        .enumerate()
+        .filter_map(|(index, item)| cx.element(index, |cx| T::read(item, cx)))
+        .collect();
+    (read.len() == items.len()).then_some(read)
+}
+
+impl<T: ConfigValue> ConfigValue for Vec<T> {
+    const SECRET: bool = T::SECRET;
+
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        elements(node, cx)
+    }
+    fn write(&self) -> serde_json::Value {
+        self.iter().map(ConfigValue::write).collect()
+    }
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = T::schema(generator);
+        json_schema!({"type": "array", "items": items})
+    }
+}
+
+impl<T: ConfigValue, const N: usize> ConfigValue for [T; N] {
+    const SECRET: bool = T::SECRET;
+
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        let read = elements(node, cx)?;
+        let found = read.len();
+        let array = read.try_into().ok();
+        if array.is_none() {
+            cx.error(Code::WrongLength, format!("it has {found} items: expected {N} items"), node.location.as_ref());
+        }
+        array
+    }
+    fn write(&self) -> serde_json::Value {
+        self.iter().map(ConfigValue::write).collect()
+    }
+    fn schema(generator: &mut SchemaGenerator) -> Schema {
+        let items = T::schema(generator);
+        json_schema!({"type": "array", "items": items, "minItems": N, "maxItems": N})
+    }
+}
+
+macro_rules! sets {
+    ($(impl[$($generics:tt)*] $type:ty;)+) => { $(impl<$($generics)*> ConfigValue for $type {
+        const SECRET: bool = T::SECRET;
+
+        fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+            let read = elements(node, cx)?;
+            let found = read.len();
+            let set: Self = read.into_iter().collect();
+            if set.len() < found {
+                cx.error(Code::InvalidValue, "an item appears twice", node.location.as_ref());
+                return None;
+            }
+            Some(set)
+        }
+        fn write(&self) -> serde_json::Value {
+            self.iter().map(ConfigValue::write).collect()
+        }
+        fn schema(generator: &mut SchemaGenerator) -> Schema {
+            let items = T::schema(generator);
+            json_schema!({"type": "array", "items": items, "uniqueItems": true})
+        }
+    })+ };
+}
+
+sets! {
+    impl[T: ConfigValue + Ord] BTreeSet<T>;
+    impl[T: ConfigValue + Eq + Hash, S: BuildHasher + Default] HashSet<T, S>;
+}
+
+macro_rules! maps {
+    ($(impl[$($generics:tt)*] $type:ty;)+) => { $(
+        impl<$($generics)*> ConfigValue for $type {
+            const SECRET: bool = T::SECRET;
+
+            fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+                let mut fields = cx.fields(node)?;
+                Self::read_fields(&mut fields, cx)
+            }
+            fn write(&self) -> serde_json::Value {
+                let mut map = serde_json::Map::new();
+                self.write_fields(&mut map);
+                map.into()
+            }
+            fn schema(generator: &mut SchemaGenerator) -> Schema {
+                let values = T::schema(generator);
+                json_schema!({"type": "object", "additionalProperties": values})
+            }
+        }
+
+        impl<$($generics)*> ConfigFields for $type {
+            const META: &'static Meta = &Meta { name: "", doc: "", component: "", shape: Shape::Map };
+
+            fn read_fields(fields: &mut Fields<'_>, cx: &mut Reader<'_>) -> Option<Self> {
+                let rest = fields.take_rest();
+                let expected = rest.len();
+                let map: Self = rest
+                    .into_iter()
+                    .filter_map(|entry| {
+                        let value = cx.nested(entry.key.clone(), |cx| T::read(&entry.value, cx))?;
+                        Some((entry.key.clone(), value))
+                    })
+                    .collect();
+                (map.len() == expected).then_some(map)
+            }
+            fn write_fields(&self, map: &mut serde_json::Map<String, serde_json::Value>) {
+                map.extend(self.iter().map(|(key, value)| (key.clone(), value.write())));
+            }
+        }
+    )+ };
+}
+
+maps! {
+    impl[T: ConfigValue] BTreeMap<String, T>;
+    impl[T: ConfigValue, S: BuildHasher + Default] HashMap<String, T, S>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration("1h30m"), Some(Duration::from_secs(5400)));
+        assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
+        for text in ["", "5", "s", "5 s", "-5s", "5y", "99999999999999999999s", "18446744073709551615d"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn every_wrong_element_is_reported() {
+        let node = Node::from(serde_json::json!([1, "x", 300, 2, null]));
+        let mut cx = Reader::literal();
+        assert!(Vec::<u8>::read(&node, &mut cx).is_none());
+        let (found, _) = cx.into_parts();
+        let seen: Vec<_> = found.iter().map(|d| (d.code, d.path.as_deref().unwrap_or(""))).collect();
+        assert_eq!(seen, [(Code::WrongType, "[1]"), (Code::OutOfRange, "[2]"), (Code::WrongType, "[4]")]);
+    }
+
+    #[test]
+    fn a_written_value_reads_back() {
+        fn round<T: ConfigValue + PartialEq + std::fmt::Debug>(value: T) {
+            let mut cx = Reader::literal();
+            assert_eq!(T::read(&Node::from(value.write()), &mut cx).as_ref(), Some(&value));
+        }
+        round(Duration::from_millis(1500));
+        round(Duration::from_secs(90));
+        round(Duration::from_nanos(1_000_000_001));
+        round(vec![Some(1u8), None]);
+        round(BTreeMap::from([("a".to_owned(), [1.5f64, 2.0])]));
+        round("127.0.0.1:80".parse::<SocketAddr>().unwrap());
+        round(u64::MAX);
+        round('é');
+    }
+}

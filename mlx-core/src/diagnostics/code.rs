@@ -1,0 +1,166 @@
+//! The stable codes of every mistake a user of a composition or a component can make.
+
+use std::fmt;
+
+macro_rules! codes {
+    ($($(#[doc = $doc:literal])+ $name:ident = $number:literal, $title:literal;)+) => {
+        /// A stable identifier of a kind of mistake, printed as `MLX0020`.
+        ///
+        /// Numbers are never reused. Ranges: 1–19 reading text, 20–49 configuration values, 50–69 compositions,
+        /// 70–89 the registry, 90–109 running a platform.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[non_exhaustive]
+        #[repr(u16)]
+        pub enum Code {
+            $($(#[doc = $doc])+ $name = $number,)+
+        }
+
+        impl Code {
+            /// Every code, in the order of their numbers.
+            pub const ALL: &'static [Code] = &[$(Code::$name),+];
+
+            /// What the code means, in a few words.
+            pub const fn title(self) -> &'static str {
+                match self { $(Code::$name => $title,)+ }
+            }
+
+            /// What the code means and what to do about it.
+            pub const fn explanation(self) -> &'static str {
+                match self { $(Code::$name => concat!($($doc, "\n"),+),)+ }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The file does not exist or may not be read. Check the path and the permissions.
+    Unreadable = 1, "a file cannot be read";
+    /// The text is not well-formed YAML or JSON. The position is where the reader gave up; the mistake is
+    /// often on the line before it (indentation, a missing quote or a missing colon).
+    Syntax = 2, "the text is malformed";
+    /// The document nests deeper, or expands its aliases to more nodes, than is accepted.
+    TooLarge = 3, "the document exceeds a limit";
+    /// A mapping names the same key twice. Remove one of the two.
+    DuplicateKey = 4, "a key appears twice";
+    /// The file's extension is none of those that can be read.
+    UnknownFormat = 5, "the file format is not supported";
+    /// A YAML feature that has no place in a configuration: a tag, a key that is not a scalar, several documents.
+    UnsupportedSyntax = 6, "the syntax is not supported here";
+
+    /// The mapping has a key that its type does not declare. Fix the spelling or remove it.
+    UnknownField = 20, "unknown field";
+    /// A field that has no default is absent. Add it.
+    MissingField = 21, "missing field";
+    /// The value is of another type than the field.
+    WrongType = 22, "wrong type";
+    /// The number lies outside the range that the field accepts.
+    OutOfRange = 23, "value out of range";
+    /// The text, list or map is shorter or longer than the field accepts.
+    WrongLength = 24, "wrong length";
+    /// The text is none of the variants that the field accepts.
+    UnknownVariant = 25, "unknown variant";
+    /// The value has the right type but the field's own check rejects it.
+    InvalidValue = 26, "invalid value";
+    /// The value is the marker that stands for a secret in output. It was copied from a printed configuration;
+    /// put the secret itself there, or a reference such as `${env:NAME}`.
+    RedactedSecret = 27, "a redacted secret was given as a value";
+    /// `${env:NAME}` names an environment variable that is not set. Set it, or give a default: `${env:NAME:-value}`.
+    MissingVariable = 28, "environment variable not set";
+    /// `${file:PATH}` names a file that cannot be read.
+    MissingFile = 29, "referenced file cannot be read";
+    /// A `${…}` reference is malformed, or its scheme is neither `env`, `file` nor the id of a security plugin.
+    /// Write `$${` for a literal `${`.
+    BadReference = 30, "malformed reference";
+    /// The plugin that resolves a secret could not deliver it when the plugin that needs it was started.
+    SecretUnavailable = 31, "secret unavailable";
+
+    /// No plugin of this name is linked into the program. Fix the spelling, or link the crate that has it with
+    /// `mlx_core::link!(crate_name);`.
+    UnknownPlugin = 50, "unknown plugin";
+    /// No contract of this name is known to the program.
+    UnknownPluginType = 51, "unknown plugin type";
+    /// The plugin type is reserved for a later version.
+    PlannedPluginType = 52, "planned plugin type";
+    /// Two entries have the same id. Give one of them an `id` of its own.
+    DuplicateId = 53, "an id appears twice";
+    /// Two enabled plugins exclude each other. Disable or remove one of them.
+    Conflict = 54, "conflicting plugins";
+    /// More plugins of a type are enabled than the type accepts. Mark one with `default: true` to keep the
+    /// others as named extras, or remove them.
+    Cardinality = 55, "too many plugins of a type";
+    /// A plugin needs another plugin, a plugin type or a capability that the composition does not enable.
+    MissingRequirement = 56, "missing requirement";
+    /// A required plugin is there, but its version does not satisfy the requirement.
+    VersionMismatch = 57, "version requirement not met";
+    /// Plugins require each other in a circle, so none of them can start first.
+    Cycle = 58, "requirements form a cycle";
+    /// A conflict names a plugin that is not linked but resembles one that is.
+    ConflictTypo = 59, "a conflict names no plugin";
+    /// The plugin does not support the operating system that the program runs on.
+    UnsupportedPlatform = 60, "unsupported operating system";
+    /// A profile names a plugin that the composition does not have, or a profile does not exist.
+    UnknownProfile = 61, "unknown profile or profile entry";
+    /// More than one plugin of a type is marked `default: true`.
+    DuplicateDefault = 62, "a type has two defaults";
+
+    /// Two registered plugins have the same type and name. Rename one, or link only one of the crates.
+    DuplicatePlugin = 70, "duplicate plugin";
+    /// `link!` names a crate that registers no plugin, because it has none or its features are off.
+    UnmetLink = 71, "a linked crate registers no plugin";
+    /// A registration contradicts itself or the contract it names.
+    BadRegistration = 72, "invalid registration";
+
+    /// A plugin's `initialize` returned an error.
+    StartFailed = 90, "a plugin did not start";
+    /// A plugin did not finish a life-cycle step before its deadline.
+    DeadlineExceeded = 91, "deadline exceeded";
+    /// A plugin panicked. The panic was contained; the plugin counts as failed.
+    Panicked = 92, "a plugin panicked";
+    /// A plugin's `shutdown` returned an error.
+    StopFailed = 93, "a plugin did not stop cleanly";
+    /// A plugin was not started because one it requires did not start.
+    DependencyFailed = 94, "a required plugin did not start";
+}
+
+impl Code {
+    /// The number alone: 20 for `MLX0020`.
+    pub const fn number(self) -> u16 {
+        self as u16
+    }
+
+    /// Finds a code by what it prints as, in any case: `MLX0020`, `mlx0020`, `20`.
+    pub fn find(text: &str) -> Option<Code> {
+        let digits = match text.get(..3) {
+            Some(prefix) if prefix.eq_ignore_ascii_case("mlx") => &text[3..],
+            _ => text,
+        };
+        let number: u16 = digits.parse().ok()?;
+        Code::ALL.iter().copied().find(|code| code.number() == number)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "MLX{:04}", self.number())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_found_by_what_it_prints() {
+        for code in Code::ALL {
+            assert_eq!(Code::find(&code.to_string()), Some(*code));
+        }
+        assert_eq!(Code::find("mlx0020"), Some(Code::UnknownField));
+        assert_eq!(Code::find("MLX9999"), None);
+        assert_eq!(Code::find("🦀"), None);
+    }
+
+    #[test]
+    fn numbers_rise_and_are_unique() {
+        assert!(Code::ALL.windows(2).all(|pair| pair[0].number() < pair[1].number()));
+    }
+}

@@ -1,0 +1,15 @@
+//! What went wrong, where, and what to do: one [`Diagnostic`], its renderers, and the one [`Error`].
+
+mod code;
+mod diagnostic;
+mod error;
+mod location;
+mod report;
+mod suggest;
+
+pub use code::Code;
+pub use diagnostic::{Diagnostic, Related, Severity, sort};
+pub use error::{Context, Error, ErrorKind, Result};
+pub use location::{Location, Source};
+pub use report::Report;
+pub use suggest::{listing, nearest};

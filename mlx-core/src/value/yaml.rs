@@ -1,0 +1,309 @@
+//! YAML 1.2 into the value tree.
+
+use super::{Entry, Map, Node, Value};
+use crate::diagnostics::{Code, Diagnostic, Location, Source};
+use saphyr_parser::{Event, Parser, ScalarStyle, Span};
+use std::{collections::HashMap, sync::Arc};
+
+/// Lists and mappings may nest this deep.
+pub const MAX_DEPTH: usize = 128;
+
+/// A document may have this many values, aliases expanded. Keeps an "alias bomb" from filling the memory.
+pub const MAX_NODES: usize = 1_000_000;
+
+/// Reads one YAML document.
+///
+/// Merge keys (`<<`), tags and non-scalar keys are refused: they are YAML's least portable parts. Anchors and
+/// aliases work. An empty document is null.
+///
+/// # Errors
+/// All duplicate keys, or the first mistake after which the text cannot be followed.
+pub fn parse(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
+    let mut builder = Builder { source, nodes: 0, anchors: HashMap::new(), diagnostics: Vec::new() };
+    match builder.document() {
+        Ok(node) if builder.diagnostics.is_empty() => Ok(node),
+        Ok(_) => Err(builder.diagnostics),
+        Err(fatal) => {
+            builder.diagnostics.push(*fatal);
+            Err(builder.diagnostics)
+        }
+    }
+}
+
+struct Builder<'s> {
+    source: &'s Arc<Source>,
+    nodes: usize,
+    /// Finished nodes that have an anchor, and how many values each holds.
+    anchors: HashMap<usize, (Node, usize)>,
+    diagnostics: Vec<Diagnostic>,
+}
+
+/// A list or mapping whose end has not been read yet.
+struct Open {
+    node: Node,
+    anchor: usize,
+    /// The value count when it began.
+    before: usize,
+    /// The key that waits for its value, and the keys seen so far.
+    key: Option<(String, Location)>,
+    seen: HashMap<String, Location>,
+}
+
+type Fatal = Box<Diagnostic>;
+
+impl Builder<'_> {
+    fn location(&self, span: Span) -> Location {
+        let start = span.start;
+        let length = if span.end.line() == start.line() { span.end.col().saturating_sub(start.col()) } else { 0 };
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        Location {
+            source: self.source.clone(),
+            line: number(start.line().max(1)),
+            column: number(start.col() + 1),
+            length: number(length.max(1)),
+        }
+    }
+
+    fn count(&mut self, nodes: usize, at: &Location) -> Result<(), Fatal> {
+        self.nodes += nodes;
+        if self.nodes > MAX_NODES {
+            let message = format!("the document has more than {MAX_NODES} values once its aliases are expanded");
+            return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(at)));
+        }
+        Ok(())
+    }
+
+    fn document(&mut self) -> Result<Node, Fatal> {
+        let source = self.source;
+        let mut stack: Vec<Open> = Vec::new();
+        let mut root: Option<Node> = None;
+        let mut documents = 0;
+        for event in Parser::new_from_str(source.text()) {
+            let (event, span) = event.map_err(|error| {
+                let at = self.location(Span::empty(*error.marker()));
+                Box::new(Diagnostic::error(Code::Syntax, error.info().to_owned()).at(&at))
+            })?;
+            let location = self.location(span);
+            let tagged = matches!(&event, Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)));
+            if tagged {
+                self.diagnostics.push(
+                    Diagnostic::error(Code::UnsupportedSyntax, "a tag has no meaning in a configuration")
+                        .at(&location)
+                        .help("remove the `!…` in front of the value"),
+                );
+            }
+            let finished = match event {
+                Event::DocumentStart(_) => {
+                    documents += 1;
+                    if documents > 1 {
+                        let diagnostic = Diagnostic::error(Code::UnsupportedSyntax, "a file holds one document, this is a second one")
+                            .at(&location)
+                            .help("remove the `---` and what follows it");
+                        return Err(Box::new(diagnostic));
+                    }
+                    continue;
+                }
+                Event::SequenceStart(anchor, _) | Event::MappingStart(anchor, _) => {
+                    self.count(1, &location)?;
+                    if stack.len() >= MAX_DEPTH {
+                        let message = format!("lists and mappings nest deeper than {MAX_DEPTH} levels");
+                        return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(&location)));
+                    }
+                    let value = match event {
+                        Event::SequenceStart(..) => Value::List(Vec::new()),
+                        _ => Value::Map(Map::default()),
+                    };
+                    let location = Location { length: 1, ..location };
+                    if matches!(stack.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. })) {
+                        return Err(Box::new(not_a_key(&location)));
+                    }
+                    let node = Node { value, location: Some(location) };
+                    stack.push(Open { node, anchor, before: self.nodes, key: None, seen: HashMap::new() });
+                    continue;
+                }
+                Event::SequenceEnd | Event::MappingEnd => {
+                    let Some(open) = stack.pop() else { continue };
+                    if open.anchor > 0 {
+                        self.anchors.insert(open.anchor, (open.node.clone(), self.nodes - open.before + 1));
+                    }
+                    open.node
+                }
+                Event::Scalar(text, style, anchor, _) => {
+                    self.count(1, &location)?;
+                    let in_key_position = matches!(stack.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }));
+                    // A key is text, whatever it looks like.
+                    let value = if style == ScalarStyle::Plain && !in_key_position {
+                        Value::from_scalar(&text)
+                    } else {
+                        Value::String(text.into_owned())
+                    };
+                    let node = Node { value, location: Some(location) };
+                    if anchor > 0 {
+                        self.anchors.insert(anchor, (node.clone(), 1));
+                    }
+                    node
+                }
+                Event::Alias(anchor) => {
+                    let Some((node, size)) = self.anchors.get(&anchor) else {
+                        let message = "an alias stands inside the value that it names, or names none";
+                        return Err(Box::new(Diagnostic::error(Code::UnsupportedSyntax, message).at(&location)));
+                    };
+                    let (size, within) = (*size, depth(node));
+                    // Checked before the copy is made.
+                    self.count(size, &location)?;
+                    if stack.len() + within > MAX_DEPTH {
+                        let message = format!("with its aliases expanded the document nests deeper than {MAX_DEPTH} levels");
+                        return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(&location)));
+                    }
+                    match self.anchors.get(&anchor) {
+                        Some((node, _)) => node.clone(),
+                        None => continue,
+                    }
+                }
+                Event::StreamStart | Event::StreamEnd | Event::DocumentEnd | Event::Nothing => continue,
+            };
+            match stack.last_mut() {
+                None => root = Some(finished),
+                Some(open) => self.place(open, finished)?,
+            }
+        }
+        Ok(root.unwrap_or_else(|| Node::new(Value::Null)))
+    }
+
+    /// Puts a finished node into the list or mapping that is open.
+    fn place(&mut self, open: &mut Open, node: Node) -> Result<(), Fatal> {
+        match &mut open.node.value {
+            Value::List(items) => items.push(node),
+            Value::Map(map) => match open.key.take() {
+                None => match (node.value, node.location) {
+                    (Value::String(key), Some(location)) => {
+                        if key == "<<" {
+                            let diagnostic = Diagnostic::error(Code::UnsupportedSyntax, "merge keys (`<<`) are not part of YAML 1.2")
+                                .at(&location)
+                                .help("write the keys out, or use an alias for the whole mapping");
+                            self.diagnostics.push(diagnostic);
+                        }
+                        open.key = Some((key, location));
+                    }
+                    (_, location) => {
+                        return Err(Box::new(Diagnostic { location, ..not_a_key_without_place() }));
+                    }
+                },
+                Some((key, location)) => match open.seen.get(&key) {
+                    Some(first) => self.diagnostics.push(
+                        Diagnostic::error(Code::DuplicateKey, format!("the key `{key}` appears twice"))
+                            .at(&location)
+                            .related("it was first given here", first)
+                            .help("remove one of the two"),
+                    ),
+                    None => {
+                        open.seen.insert(key.clone(), location.clone());
+                        map.push(Entry { key, key_location: Some(location), value: node });
+                    }
+                },
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn not_a_key_without_place() -> Diagnostic {
+    Diagnostic::error(Code::UnsupportedSyntax, "a key must be a plain or quoted text")
+}
+
+fn not_a_key(location: &Location) -> Diagnostic {
+    not_a_key_without_place().at(location)
+}
+
+/// How many levels a node has below and with itself. Finished nodes are never deeper than [`MAX_DEPTH`].
+fn depth(node: &Node) -> usize {
+    match &node.value {
+        Value::List(items) => 1 + items.iter().map(depth).max().unwrap_or(0),
+        Value::Map(map) => 1 + map.iter().map(|entry| depth(&entry.value)).max().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<Node, Vec<Diagnostic>> {
+        parse(&Source::new("t.yaml", text))
+    }
+
+    fn place(diagnostic: &Diagnostic) -> (Code, u32, u32) {
+        let location = diagnostic.location.as_ref().expect("a location");
+        (diagnostic.code, location.line, location.column)
+    }
+
+    #[test]
+    fn values_know_their_line_and_column() {
+        let node = read("a: 1\nb:\n  - x\n  - {c: true}\n").unwrap();
+        let map = node.as_map().unwrap();
+        let b = map.entry("b").unwrap();
+        assert_eq!(b.key_location.as_ref().unwrap().to_string(), "t.yaml:2:1");
+        let Value::List(items) = &b.value.value else { panic!("a list") };
+        assert_eq!(items[0].location.as_ref().unwrap().to_string(), "t.yaml:3:5");
+        let c = items[1].as_map().unwrap().get("c").unwrap();
+        assert_eq!(c.location.as_ref().unwrap().to_string(), "t.yaml:4:9");
+        assert_eq!(node.to_json(), serde_json::json!({"a": 1, "b": ["x", {"c": true}]}));
+    }
+
+    #[test]
+    fn quoted_scalars_are_text() {
+        assert_eq!(read("[\"1\", 'true', 1]").unwrap().to_json(), serde_json::json!(["1", "true", 1]));
+    }
+
+    #[test]
+    fn an_alias_copies_its_anchor() {
+        let node = read("a: &x {k: 1}\nb: *x\n").unwrap();
+        assert_eq!(node.to_json(), serde_json::json!({"a": {"k": 1}, "b": {"k": 1}}));
+    }
+
+    #[test]
+    fn every_duplicate_key_is_reported() {
+        let found = read("a: 1\na: 2\nb: 1\nb: 2\n").unwrap_err();
+        assert_eq!(found.iter().map(place).collect::<Vec<_>>(), [(Code::DuplicateKey, 2, 1), (Code::DuplicateKey, 4, 1)]);
+    }
+
+    #[test]
+    fn malformed_text_is_located() {
+        let found = read("a: [1, 2\nb: 3\n").unwrap_err();
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].code, Code::Syntax);
+        assert!(found[0].location.is_some());
+    }
+
+    #[test]
+    fn an_alias_bomb_is_refused() {
+        let mut text = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for i in 1..10 {
+            let alias = format!("*a{}", i - 1);
+            text.push_str(&format!("a{i}: &a{i} [{}]\n", vec![alias; 10].join(", ")));
+        }
+        let found = read(&text).unwrap_err();
+        assert_eq!(found.last().map(|d| d.code), Some(Code::TooLarge));
+    }
+
+    #[test]
+    fn deep_nesting_is_refused() {
+        let found = read(&format!("{}{}", "[".repeat(10_000), "]".repeat(10_000))).unwrap_err();
+        assert!(matches!(found[0].code, Code::TooLarge | Code::Syntax), "{found:?}");
+        assert!(found[0].location.is_some());
+    }
+
+    #[test]
+    fn what_has_no_place_in_a_configuration_is_refused() {
+        for text in ["a: !foo 1", "? [1]\n: 2", "<<: {a: 1}", "a: 1\n---\nb: 2"] {
+            let found = read(text).unwrap_err();
+            assert_eq!(found[0].code, Code::UnsupportedSyntax, "{text}");
+        }
+    }
+
+    #[test]
+    fn an_alias_to_the_value_it_stands_in_is_refused() {
+        assert_eq!(read("a: &x [*x]").unwrap_err()[0].code, Code::UnsupportedSyntax);
+    }
+}
