@@ -159,7 +159,7 @@ fn instance(fake: &Arc<Fake>) -> Instance {
 fn serve(fake: &Arc<Fake>) -> (Arc<Slot>, Handle<dyn Store>) {
     let slot = Arc::new(Slot::new("store"));
     assert!(slot.publish(instance(fake)).is_none());
-    let handle = Handle::new(slot.clone()).unwrap();
+    let handle = Handle::new(slot.clone()).expect("a fake is a store");
     (slot, handle)
 }
 
@@ -205,7 +205,9 @@ async fn a_handle_calls_whatever_is_published() {
     );
     assert_eq!(old.in_flight(), 0);
     soon(old.drained()).await;
-    soon(old.drained()).await;
+    // Again, and from a task of its own.
+    let again = tokio::spawn(async move { old.drained().await });
+    soon(again).await.unwrap();
 }
 
 #[tokio::test]

@@ -40,7 +40,7 @@
 //! | arc-swap, `load_full` | 46 / 222 | 25 / 168 | one count shared by all threads |
 //! | counter of calls in flight | 52 / 300 | 30 / 152 | the same |
 //! | arc-swap, cached per thread | – | – | an idle thread keeps a replaced instance for ever |
-//! | **striped leases** | **48 / 48** | **25 / 25** | flat, and the end of a drain is an event |
+//! | **striped leases** | **49 / 49** | **14 / 14** | flat, and the end of a drain is an event |
 //!
 //! The lease, publish, drain and cancel steps use no runtime's types, only a mutex, an atomic
 //! counter and wakers, taken from the `sync` module: `tests/handle_model.rs` compiles the same
