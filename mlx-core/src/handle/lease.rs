@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use super::signal::Watch;
-use super::slot::{InstanceLease, Slot};
+use super::slot::{self, InstanceLease, Slot};
 use super::stream::{self, BoxStream};
 use crate::diagnostics::{Error, Result};
 
@@ -137,7 +137,7 @@ impl<C: ?Sized> Lease<C> {
             Poll::Ready(output) => Poll::Ready(output),
             Poll::Pending => cancelled
                 .poll(cx.waker())
-                .map(|()| Err(Error::cancelled(Self::name(this)).into())),
+                .map(|()| Err(slot::cancelled(&this.lease).into())),
         })
         .await
     }

@@ -65,8 +65,13 @@ impl Slot {
     pub fn lease(&self) -> Result<InstanceLease> {
         match self.stripes.lease() {
             Some(claim) => Ok(InstanceLease(claim)),
-            None => Err(Error::stopped(self.name())),
+            None => Err(self.stopped()),
         }
+    }
+
+    #[cold]
+    fn stopped(&self) -> Error {
+        Error::stopped(format!("plugin `{}` is not running", self.name))
     }
 
     /// Whether there is an instance to call.
@@ -114,6 +119,15 @@ impl InstanceLease {
     pub fn name(&self) -> &str {
         &self.0.name
     }
+}
+
+/// The error of a call or stream that the end of a drain has cut off.
+#[cold]
+pub(super) fn cancelled(lease: &InstanceLease) -> Error {
+    let name = lease.name();
+    Error::cancelled(format!(
+        "plugin `{name}` was replaced or stopped, and the call did not finish in the time it was given"
+    ))
 }
 
 impl Deref for InstanceLease {

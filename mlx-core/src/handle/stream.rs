@@ -4,8 +4,8 @@ use std::task::{Context, Poll};
 use futures_core::Stream;
 
 use super::signal::Watch;
-use super::slot::InstanceLease;
-use crate::diagnostics::{Error, Result};
+use super::slot::{self, InstanceLease};
+use crate::diagnostics::Result;
 
 /// A stream of results that owns everything it needs, as contract methods return it.
 pub type BoxStream<T> = Pin<Box<dyn Stream<Item = Result<T>> + Send + 'static>>;
@@ -41,7 +41,7 @@ impl<T> Stream for Attached<T> {
                 return Poll::Pending;
             }
         }
-        let error = Error::cancelled(cancelled.source().name());
+        let error = slot::cancelled(cancelled.source());
         self.0 = None;
         Poll::Ready(Some(Err(error)))
     }
