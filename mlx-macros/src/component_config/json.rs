@@ -76,11 +76,6 @@ impl Node {
     }
 }
 
-/// The member of this name; the last one, should the key be repeated.
-pub(super) fn member<'a>(members: &'a [Member], key: &str) -> Option<&'a Member> {
-    members.iter().rev().find(|member| member.key == key)
-}
-
 /// Text of the file as a message can carry it: short, and on one line.
 pub(super) fn shown(text: &str) -> String {
     const LONGEST: usize = 60;
@@ -697,8 +692,8 @@ mod tests {
             faults,
             [
                 "2:2 duplicate key `a`; the first is at 1:2",
-                "2:16 duplicate key `b` in `a[]`; the first is at 2:8",
-                "2:30 duplicate key `c` in `a[].b`; the first is at 2:22",
+                "2:17 duplicate key `b` in `a[]`; the first is at 2:9",
+                "2:31 duplicate key `c` in `a[].b`; the first is at 2:23",
             ]
         );
     }
