@@ -250,7 +250,7 @@ impl Errors {
             self.push(span, format!("{path}:{}: {}", fault.at, fault.message));
         }
         if more > 0 {
-            self.push(span, format!("{path}: and {more} more errors"));
+            self.push(span, format!("{path}: and {more} more"));
         }
     }
 

@@ -272,8 +272,9 @@ impl Reader {
 
         let kind = self.kind(&keys);
         let description = keys.get("description").and_then(|m| self.text(m, path));
-        let required = self.flag(&keys, "required");
-        let secret = self.flag(&keys, "secret");
+        let required = self.flag(&keys, "required").unwrap_or(false);
+        // When in doubt it is one, so that no message shows its default.
+        let secret = self.flag(&keys, "secret").unwrap_or(true);
         let pattern = self.pattern(&keys);
         let length = self.length(&keys);
         let default = keys
@@ -768,17 +769,17 @@ impl Reader {
         None
     }
 
-    fn flag(&mut self, keys: &Keys<'_>, key: &str) -> bool {
-        match keys.get(key).map(|member| &member.node) {
-            None => false,
-            Some(node) => match node.value {
-                Value::Boolean(value) => value,
-                _ => {
-                    self.expected(node, "true or false", &format!("{}.{key}", keys.path));
-                    false
-                }
-            },
+    /// False without the key, none if its value is neither true nor false.
+    fn flag(&mut self, keys: &Keys<'_>, key: &str) -> Option<bool> {
+        let Some(member) = keys.get(key) else {
+            return Some(false);
+        };
+        if let Value::Boolean(value) = member.node.value {
+            return Some(value);
         }
+        let path = format!("{}.{key}", keys.path);
+        self.expected(&member.node, "true or false", &path);
+        None
     }
 
     fn expected(&mut self, node: &Node, what: &str, path: &str) {
