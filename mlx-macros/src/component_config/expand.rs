@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /// Settings of the component `data-sources/snowflake`.
-//! #[derive(Debug, PluginConfig)]
+//! #[derive(Clone, Debug, PluginConfig)]
 //! #[config(component = "data-sources/snowflake")]
 //! pub struct Snowflake {
 //!     /// Virtual warehouse that runs the queries.
@@ -72,7 +72,7 @@ pub(super) fn expand(target: &Target<'_>, fields: &[Field<'_>]) -> TokenStream {
         });
         quote!(#first #more)
     });
-    let debug = (!derives_debug(attributes)).then(|| quote!(::core::fmt::Debug,));
+    let derives = derives(attributes);
     let allowed = allowed();
     let enums = fields.iter().map(|field| expand_enum(target, field));
     let fields = fields.iter().map(|field| expand_field(target, field));
@@ -80,7 +80,7 @@ pub(super) fn expand(target: &Target<'_>, fields: &[Field<'_>]) -> TokenStream {
         #docs
         #(#attributes)*
         #allowed
-        #[derive(#debug #core::PluginConfig)]
+        #[derive(#derives #core::PluginConfig)]
         #[config(component = #component, #core_key)]
         #visibility struct #name {
             #(#fields)*
@@ -107,17 +107,25 @@ fn allowed() -> TokenStream {
     }
 }
 
-fn derives_debug(attributes: &[Attribute]) -> bool {
-    let mut found = false;
+/// What a value of any setting implements, unless the user says so himself.
+fn derives(attributes: &[Attribute]) -> TokenStream {
+    let derived = derived(attributes);
+    let clone =
+        (!derived.iter().any(|name| name == "Clone")).then(|| quote!(::core::clone::Clone,));
+    let debug = (!derived.iter().any(|name| name == "Debug")).then(|| quote!(::core::fmt::Debug,));
+    quote!(#clone #debug)
+}
+
+fn derived(attributes: &[Attribute]) -> Vec<Ident> {
+    let mut names = Vec::new();
     for attribute in attributes.iter().filter(|a| a.path().is_ident("derive")) {
         // What is no list of paths is the compiler's to report.
         let _ = attribute.parse_nested_meta(|meta| {
-            let last = meta.path.segments.last();
-            found |= last.is_some_and(|segment| segment.ident == "Debug");
+            names.extend(meta.path.segments.last().map(|last| last.ident.clone()));
             Ok(())
         });
     }
-    found
+    names
 }
 
 fn expand_field(target: &Target<'_>, field: &Field<'_>) -> TokenStream {
@@ -253,9 +261,10 @@ fn expand_default(target: &Target<'_>, field: &Field<'_>, value: &Literal<'_>) -
     match value {
         Literal::Text(text) => quote!(::std::string::String::from(#text)),
         Literal::Path(text) => quote!(::std::path::PathBuf::from(#text)),
-        Literal::Duration(milliseconds) => {
-            let milliseconds = Token::u64_unsuffixed(*milliseconds);
-            quote!(::core::time::Duration::from_millis(#milliseconds))
+        Literal::Duration(duration) => {
+            let seconds = Token::u64_unsuffixed(duration.as_secs());
+            let nanoseconds = Token::u32_unsuffixed(duration.subsec_nanos());
+            quote!(::core::time::Duration::new(#seconds, #nanoseconds))
         }
         Literal::Variant(variant) => {
             let name = enum_ident(target, field);

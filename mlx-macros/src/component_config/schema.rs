@@ -1,6 +1,7 @@
 //! The `config_schema` of a component: its model, and one check a rule.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use super::json::{Fault, Member, Node, Position, Value, shown};
 use crate::{casing, suggest};
@@ -109,8 +110,7 @@ pub(super) enum Range {
 pub(super) enum Literal<'a> {
     Text(&'a str),
     Path(&'a str),
-    /// Milliseconds.
-    Duration(u64),
+    Duration(Duration),
     /// Name of the variant.
     Variant(String),
     Integer(i128),
@@ -627,18 +627,13 @@ impl Reader {
         match (kind, &node.value) {
             (Kind::Text, Value::String(text)) => Some(Literal::Text(text)),
             (Kind::Path, Value::String(text)) => Some(Literal::Path(text)),
-            (Kind::Duration, Value::String(text)) => match milliseconds(text) {
-                Some(duration) => Some(Literal::Duration(duration)),
-                None => {
-                    let message = format!(
-                        "\"{}\" in `{path}` is no duration; write it as in \"1m30s\"\n\
-                         the units are d, h, m, s and ms",
-                        shown(text)
-                    );
-                    self.fault(node.at, message);
-                    None
+            (Kind::Duration, Value::String(text)) => {
+                let duration = duration(text);
+                if duration.is_none() {
+                    self.expected(node, kind.wanted(), path);
                 }
-            },
+                duration.map(Literal::Duration)
+            }
             (Kind::Enum(variants), Value::String(text)) => {
                 if let Some(variant) = variants.iter().find(|variant| variant.value == *text) {
                     return Some(Literal::Variant(variant.name.clone()));
@@ -815,7 +810,8 @@ impl Kind {
 
     fn wanted(&self) -> &'static str {
         match self {
-            Self::Text | Self::Duration | Self::Path | Self::Enum(_) => "a string",
+            Self::Text | Self::Path | Self::Enum(_) => "a string",
+            Self::Duration => "a duration such as `500ms`, `30s`, `5m` or `1h30m`",
             Self::Integer(_) => "an integer",
             Self::Number => "a number",
             Self::Boolean => "true or false",
@@ -858,14 +854,14 @@ impl<T: Copy + PartialOrd + ToString> Bounds<T> {
 
 fn one_of(names: &[&str]) -> String {
     const MOST: usize = 20;
-    let mut names: Vec<String> = names.iter().map(|name| shown(name)).collect();
+    let mut names: Vec<String> = names.iter().map(|n| format!("`{}`", shown(n))).collect();
     names.sort_unstable();
     let more = names.len().saturating_sub(MOST);
     names.truncate(MOST);
     let listed = names.join(", ");
     match more {
-        0 => format!("expected one of: {listed}"),
-        _ => format!("expected one of: {listed} and {more} more"),
+        0 => format!("expected one of {listed}"),
+        _ => format!("expected one of {listed} and {more} more"),
     }
 }
 
@@ -894,29 +890,32 @@ fn variant_name(value: &str) -> String {
     name
 }
 
-/// `1h30m`, `250ms`: whole numbers with a unit.
-fn milliseconds(text: &str) -> Option<u64> {
-    let mut total: u64 = 0;
+/// What `mlx_core` reads as a duration: whole numbers, each with a unit.
+fn duration(text: &str) -> Option<Duration> {
+    let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-        let (amount, after) = rest.split_at_checked(digits)?;
-        let letters = after.len()
-            - after
-                .trim_start_matches(|c: char| c.is_ascii_lowercase())
-                .len();
-        let (unit, after) = after.split_at_checked(letters)?;
-        let unit = match unit {
-            "ms" => 1,
-            "s" => 1_000,
-            "m" => 60_000,
-            "h" => 3_600_000,
-            "d" => 86_400_000,
+        let (amount, after) = split(rest, |c| c.is_ascii_digit());
+        let (unit, after) = split(after, |c| c.is_ascii_lowercase());
+        let amount: u64 = amount.parse().ok()?;
+        let seconds = |each| amount.checked_mul(each).map(Duration::from_secs);
+        let part = match unit {
+            "ns" => Duration::from_nanos(amount),
+            "us" => Duration::from_micros(amount),
+            "ms" => Duration::from_millis(amount),
+            "s" => seconds(1)?,
+            "m" => seconds(60)?,
+            "h" => seconds(3_600)?,
+            "d" => seconds(86_400)?,
             _ => return None,
         };
-        let amount: u64 = amount.parse().ok()?;
-        total = total.checked_add(amount.checked_mul(unit)?)?;
+        total = total.checked_add(part)?;
         rest = after;
     }
     (!text.is_empty()).then_some(total)
+}
+
+/// The text before the first character of another kind, and the rest.
+fn split(text: &str, kind: fn(char) -> bool) -> (&str, &str) {
+    text.split_at(text.find(|c| !kind(c)).unwrap_or(text.len()))
 }

@@ -187,7 +187,9 @@ fn a_component_becomes_a_struct() {
         ]
     );
     let attributes: Vec<String> = item.attrs.iter().map(packed).collect();
-    assert!(attributes.contains(&"#[derive(::core::fmt::Debug,::mlx_core::PluginConfig)]".into()));
+    assert!(attributes.contains(
+        &"#[derive(::core::clone::Clone,::core::fmt::Debug,::mlx_core::PluginConfig)]".into()
+    ));
     assert!(attributes.contains(&"#[config(component=\"data-sources/snowflake\",)]".into()));
 
     let account = item.fields.iter().next().unwrap();
@@ -301,7 +303,7 @@ fn each_type_has_its_rust_type() {
                  ::mlx_core::JsonValue::Object(::core::default::Default::default())])))]),\
                  i: {map}<String,::mlx_core::JsonValue>"
             ),
-            "default=::core::time::Duration::from_millis(3630250),j: ::core::time::Duration"
+            "default=::core::time::Duration::new(3630,250000000),j: ::core::time::Duration"
                 .to_owned(),
             "default=::std::path::PathBuf::from(\"data\"),k: ::std::path::PathBuf".to_owned(),
             "length(8..),l: Option<::mlx_core::Secret<String>>".to_owned(),
@@ -310,6 +312,37 @@ fn each_type_has_its_rust_type() {
             "range(..=-1),o: Option<i64>".to_owned(),
         ]
     );
+}
+
+#[test]
+fn a_duration_is_what_the_reader_of_settings_takes() {
+    for (text, expected) in [
+        ("500ms", Some("0,500000000")),
+        ("1d1h1m1s", Some("90061,0")),
+        ("2us3ns", Some("0,2003")),
+        ("18446744073709551615s", Some("18446744073709551615,0")),
+        ("18446744073709551615s1s", None),
+        ("18446744073709551615d", None),
+        ("99999999999999999999s", None),
+        ("", None),
+        ("5", None),
+        ("s", None),
+        ("1 s", None),
+        ("-1s", None),
+        ("1m5", None),
+        ("1ß", None),
+    ] {
+        let setting =
+            format!(r#""a": {{"type": "string", "format": "duration", "default": "{text}"}}"#);
+        let expansion = expand(&setting);
+        match expected {
+            Some(parts) => assert!(
+                expansion.fields()[0].contains(&format!("Duration::new({parts})")),
+                "{text}"
+            ),
+            None => assert_eq!(expansion.errors.len(), 1, "{text}"),
+        }
+    }
 }
 
 #[test]
@@ -422,9 +455,8 @@ fn a_description_cannot_become_a_code_block() {
 
 #[test]
 fn each_rule_of_a_setting_has_its_message() {
-    let all = "expected one of: default, description, enum, format, items, length, max_length, \
-               maximum, min_length, minimum, pattern, range, required, secret, type, values";
-    let types = "expected one of: array, boolean, integer, number, object, string";
+    let all = "expected one of `default`, `description`, `enum`, `format`, `items`, `length`, `max_length`, `maximum`, `min_length`, `minimum`, `pattern`, `range`, `required`, `secret`, `type`, `values`";
+    let types = "expected one of `array`, `boolean`, `integer`, `number`, `object`, `string`";
     let unknown_key =
         format!("2:23 unknown key `requird` in `config_schema.a`; did you mean `required`?\n{all}");
     let unknown_far = format!("2:23 unknown key `nullable` in `config_schema.a`\n{all}");
@@ -456,7 +488,7 @@ fn each_rule_of_a_setting_has_its_message() {
         (r#"{"type":"array","items":{"type":"x"}}"#, &*unknown_item),
         (
             r#"{"type":"array","items":{"type":"integer","minimum":1}}"#,
-            "2:48 unknown key `minimum` in `config_schema.a.items`\nexpected one of: enum, format, items, type, values",
+            "2:48 unknown key `minimum` in `config_schema.a.items`\nexpected one of `enum`, `format`, `items`, `type`, `values`",
         ),
         (
             r#"{"type":"array","items":"string"}"#,
@@ -509,7 +541,7 @@ fn each_rule_of_a_setting_has_its_message() {
         ),
         (
             r#"{"type":"string","format":"duraton"}"#,
-            "2:32 unknown format `duraton` in `config_schema.a`; did you mean `duration`?\nexpected one of: duration, path",
+            "2:32 unknown format `duraton` in `config_schema.a`; did you mean `duration`?\nexpected one of `duration`, `path`",
         ),
         // What does not go together.
         (
@@ -653,11 +685,11 @@ fn each_rule_of_a_setting_has_its_message() {
         ),
         (
             r#"{"type":"string","format":"duration","default":"5 min"}"#,
-            "2:53 \"5 min\" in `config_schema.a.default` is no duration; write it as in \"1m30s\"\nthe units are d, h, m, s and ms",
+            "2:53 expected a duration such as `500ms`, `30s`, `5m` or `1h30m` for `config_schema.a.default`, found the string \"5 min\"",
         ),
         (
             r#"{"type":"string","enum":["east","west"],"default":"wst"}"#,
-            "2:56 unknown value `wst` in `config_schema.a.default`; did you mean `west`?\nexpected one of: east, west",
+            "2:56 unknown value `wst` in `config_schema.a.default`; did you mean `west`?\nexpected one of `east`, `west`",
         ),
         (
             r#"{"type":"integer","default":0,"minimum":1}"#,
