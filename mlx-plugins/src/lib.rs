@@ -1,1 +1,20 @@
-//! wip
+//! Real plugins for `mlx-core`, one folder and one cargo feature each.
+//!
+//! The default features are the embedded plugins: they need no server and no account.
+#![forbid(unsafe_code)]
+
+pub mod data_processor;
+pub mod data_source;
+pub mod experiment_tracker;
+pub mod ml_platform;
+pub mod ml_trainer;
+pub mod model_registry;
+pub mod model_server;
+pub mod monitoring;
+pub mod security;
+pub mod serving_platform;
+
+#[cfg(feature = "_linear-model")]
+mod linear_model;
+#[cfg(feature = "_sqlite-arrow")]
+mod sqlite_arrow;

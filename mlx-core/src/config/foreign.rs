@@ -23,3 +23,13 @@ pub fn read<T: serde::de::DeserializeOwned>(node: &Node, cx: &mut Reader<'_>) ->
 pub fn write<T: serde::Serialize>(value: &T) -> serde_json::Value {
     serde_json::to_value(value).unwrap_or_default()
 }
+
+/// The schema of a foreign type.
+pub fn schema<T: schemars::JsonSchema>(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<T>()
+}
+
+/// A foreign type says nothing about being left out.
+pub fn missing<T>() -> Option<T> {
+    None
+}

@@ -27,6 +27,8 @@ pub enum Shape {
         /// The variants.
         variants: &'static [Variant],
     },
+    /// A value of another type, with more said about it.
+    Value(&'static Field),
     /// Any names, all with values of one type.
     Map,
 }
@@ -49,6 +51,8 @@ pub struct Field {
     pub range: (Option<f64>, Option<f64>, bool),
     /// Least and greatest length, both inclusive.
     pub length: (Option<usize>, Option<usize>),
+    /// A regular expression that the schema tells editors about, or empty.
+    pub pattern: &'static str,
     /// For an inherited set of fields: the type they come from.
     pub flatten: Option<&'static Meta>,
     /// For an inherited set of fields: its changed defaults.
@@ -63,43 +67,219 @@ pub struct Variant {
     pub name: &'static str,
     /// Its doc comment.
     pub doc: &'static str,
-    /// Its fields.
-    pub fields: &'static [Field],
-    /// Whether it is written as its bare name.
-    pub unit: bool,
+    /// What it holds.
+    pub content: Content,
+}
+
+/// What a variant of an enum holds.
+pub enum Content {
+    /// Nothing: it is written as its bare name.
+    Unit,
+    /// Named fields.
+    Fields(&'static [Field]),
+    /// A value of another type.
+    Value(fn(&mut SchemaGenerator) -> Schema),
+}
+
+impl Field {
+    /// A field without anything but its type.
+    pub const fn new(name: &'static str, doc: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Self {
+        Field {
+            name,
+            doc,
+            secret: false,
+            optional: false,
+            schema,
+            default: None,
+            range: (None, None, false),
+            length: (None, None),
+            pattern: "",
+            flatten: None,
+            defaults: &[],
+            source: "",
+        }
+    }
+
+    /// The fields of another type, laid flat, some with other defaults.
+    pub const fn inherited(meta: &'static Meta, defaults: &'static [DefaultOverride]) -> Self {
+        Field { flatten: Some(meta), defaults, ..Field::new("", "", super::schema::anything) }
+    }
+
+    /// Whether it may be left out, and whether it is hidden.
+    #[must_use]
+    pub const fn kind(self, optional: bool, secret: bool) -> Self {
+        Field { optional, secret, ..self }
+    }
+
+    /// Sets its default.
+    #[must_use]
+    pub const fn default(self, default: fn() -> serde_json::Value) -> Self {
+        Field { default: Some(default), ..self }
+    }
+
+    /// Sets its range.
+    #[must_use]
+    pub const fn range(self, min: Option<f64>, max: Option<f64>, exclusive: bool) -> Self {
+        Field { range: (min, max, exclusive), ..self }
+    }
+
+    /// Sets how long it may be.
+    #[must_use]
+    pub const fn length(self, min: Option<usize>, max: Option<usize>) -> Self {
+        Field { length: (min, max), ..self }
+    }
+
+    /// Sets its pattern.
+    #[must_use]
+    pub const fn pattern(self, pattern: &'static str) -> Self {
+        Field { pattern, ..self }
+    }
+
+    /// Sets where it was declared.
+    #[must_use]
+    pub const fn source(self, source: &'static str) -> Self {
+        Field { source, ..self }
+    }
 }
 
 impl Meta {
     /// Whether a field of this name is declared here or inherited. Usable in constants, so that the derive can
     /// refuse a field that is declared twice.
     pub const fn declares(&self, name: &str) -> bool {
-        self.declared_in(name).is_some()
+        self.find(name).is_some()
     }
 
     /// The place that declares a field of this name: a `component.json` with its line, or the Rust type.
     pub const fn declared_in(&self, name: &str) -> Option<&'static str> {
-        let Shape::Struct(fields) = self.shape else { return None };
+        match self.find(name) {
+            Some((_, place)) => Some(place),
+            None => None,
+        }
+    }
+
+    const fn find(&self, name: &str) -> Option<(&'static Field, &'static str)> {
+        let fields = self.fields();
         let mut i = 0;
         while i < fields.len() {
-            match fields[i].flatten {
+            let field = &fields[i];
+            match field.flatten {
                 Some(meta) => {
-                    let found = meta.declared_in(name);
+                    let found = meta.find(name);
                     if found.is_some() {
                         return found;
                     }
                 }
-                None if equal(fields[i].name, name) => {
-                    return Some(match (fields[i].source, self.component) {
+                None if equal(field.name, name) => {
+                    let place = match (field.source, self.component) {
                         ("", "") => self.name,
                         ("", component) => component,
                         (source, _) => source,
-                    });
+                    };
+                    return Some((field, place));
                 }
                 None => {}
             }
             i += 1;
         }
         None
+    }
+
+    /// The fields of a struct, or none.
+    pub const fn fields(&self) -> &'static [Field] {
+        match self.shape {
+            Shape::Struct(fields) => fields,
+            _ => &[],
+        }
+    }
+
+    /// The fields of a variant of an enum, or none.
+    pub const fn variant(&self, index: usize) -> &'static [Field] {
+        match self.shape {
+            Shape::Enum { variants, .. } => match variants[index].content {
+                Content::Fields(fields) => fields,
+                _ => &[],
+            },
+            _ => &[],
+        }
+    }
+}
+
+/// Refuses, while compiling, a field that an inherited type declares already.
+#[track_caller]
+pub const fn assert_undeclared(inherited: &Meta, name: &str) {
+    if let Some((_, place)) = inherited.find(name) {
+        let message = Message::new().with("field `").with(name).with("` is already declared in ").with(place);
+        panic!("{}", message.as_str());
+    }
+}
+
+/// Refuses, while compiling, two inherited types that declare the same field, and fields after a map, which would
+/// take them all.
+#[track_caller]
+pub const fn assert_disjoint(first: &Meta, second: &Meta) {
+    if let Shape::Map = first.shape {
+        panic!("the map before this takes every setting that is left: put it last");
+    }
+    let fields = second.fields();
+    let mut i = 0;
+    while i < fields.len() {
+        match fields[i].flatten {
+            Some(meta) => assert_disjoint(first, meta),
+            None => assert_undeclared(first, fields[i].name),
+        }
+        i += 1;
+    }
+}
+
+/// Refuses, while compiling, a default for a field that is not inherited, or that is secret.
+#[track_caller]
+pub const fn assert_overridable(inherited: &Meta, name: &str) {
+    match inherited.find(name) {
+        None => {
+            let message = Message::new().with("`").with(inherited.name).with("` has no field `").with(name);
+            panic!("{}", message.with("` to give a default").as_str());
+        }
+        Some((field, place)) if field.secret => {
+            let message = Message::new().with("field `").with(name).with("` is secret in ").with(place);
+            panic!("{}", message.with(": its default would be in the source").as_str());
+        }
+        Some(_) => {}
+    }
+}
+
+/// Refuses, while compiling, a default for a secret.
+#[track_caller]
+pub const fn assert_public(secret: bool) {
+    assert!(!secret, "the default of a secret would be in the source: make the field optional, or leave the default out");
+}
+
+/// A text put together in a constant; what does not fit is cut off.
+struct Message {
+    bytes: [u8; 512],
+    length: usize,
+}
+
+impl Message {
+    const fn new() -> Self {
+        Message { bytes: [0; 512], length: 0 }
+    }
+
+    const fn with(mut self, text: &str) -> Self {
+        let text = text.as_bytes();
+        if self.length + text.len() <= self.bytes.len() {
+            let (_, free) = self.bytes.split_at_mut(self.length);
+            let (target, _) = free.split_at_mut(text.len());
+            target.copy_from_slice(text);
+            self.length += text.len();
+        }
+        self
+    }
+
+    const fn as_str(&self) -> &str {
+        match std::str::from_utf8(self.bytes.split_at(self.length).0) {
+            Ok(text) => text,
+            Err(_) => "",
+        }
     }
 }
 

@@ -11,11 +11,16 @@ pub mod schema;
 mod secret;
 
 pub use bounds::{Bounds, Length, Ranged};
-pub use meta::{Field, Meta, Shape, Variant};
-pub use reader::{DefaultOverride, Fields, Reader, Resolved};
+pub use meta::{
+    Content, Field, Meta, Shape, Variant, assert_disjoint, assert_overridable, assert_public, assert_undeclared,
+};
+pub use reader::{Absent, DefaultOverride, Fields, Place, Reader, Resolved};
 pub use secret::{REDACTED, Secret};
 
-use crate::{diagnostics::Diagnostic, value::Node};
+use crate::{
+    diagnostics::{Diagnostic, Location},
+    value::Node,
+};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 
 /// A type that can be the type of a configuration field.
@@ -61,6 +66,34 @@ pub trait ConfigFields: ConfigValue {
     fn write_fields(&self, map: &mut serde_json::Map<String, serde_json::Value>);
 }
 
+/// A type whose fields may be marked `#[config(default)]`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` has no default of its own",
+    label = "no default",
+    note = "write the default of the field: `#[config(default = …)]`"
+)]
+pub trait DefaultValue: ConfigValue {
+    /// The value: for a nested config what `{}` in the file would be, for anything else [`Default::default`].
+    /// `location` is where the mapping is that lacks the field.
+    fn default_value(location: Option<&Location>, cx: &mut Reader<'_>) -> Option<Self>;
+
+    /// The value as JSON.
+    fn default_json() -> serde_json::Value;
+}
+
+/// Says of a reference what is true of its type. A derived implementation may be bound by it where a bound of the
+/// type itself, which mentions no parameter, would have to hold everywhere.
+#[doc(hidden)]
+pub trait HasDefault<T> {
+    fn default() -> T;
+}
+
+impl<T: Default> HasDefault<T> for &T {
+    fn default() -> T {
+        T::default()
+    }
+}
+
 /// The configuration of a plugin. Derive it: `#[derive(PluginConfig)]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a plugin config",
@@ -88,19 +121,60 @@ pub fn schema_of<T: ConfigValue + JsonSchema>() -> Schema {
     SchemaGenerator::default().into_root_schema_for::<T>()
 }
 
-/// What `#[derive(PluginConfig)]` uses for its serde and schemars implementations.
+/// What `#[derive(PluginConfig)]` generates calls to.
 #[doc(hidden)]
 pub mod adaptor {
-    use super::{ConfigValue, from_json};
-    use crate::diagnostics::Error;
+    use super::{ConfigValue, DefaultValue, REDACTED, Reader, from_json};
+    use crate::{
+        diagnostics::{Error, Location},
+        value::Node,
+    };
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+    use serde_json::{Map, Value, json};
 
     pub fn deserialize<'de, T: ConfigValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-        let json = serde_json::Value::deserialize(deserializer)?;
+        let json = Value::deserialize(deserializer)?;
         from_json(json).map_err(|found| D::Error::custom(Error::from_diagnostics("the configuration", found)))
     }
 
     pub fn serialize<T: ConfigValue, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {
         value.write().serialize(serializer)
+    }
+
+    /// What a struct is when its file says `{}`.
+    #[inline(never)]
+    pub fn empty<T: ConfigValue>(location: Option<&Location>, cx: &mut Reader<'_>) -> Option<T> {
+        T::read(&Node { location: location.cloned(), ..Node::empty_map() }, cx)
+    }
+
+    pub fn empty_json() -> Value {
+        json!({})
+    }
+
+    /// What a type with a `Default` is.
+    pub fn default_json<T: DefaultValue + Default>() -> Value {
+        T::default().write()
+    }
+
+    #[inline(never)]
+    pub fn put(map: &mut Map<String, Value>, key: &'static str, value: Value) {
+        map.insert(key.to_owned(), value);
+    }
+
+    /// Hides a value, but not that there is none.
+    #[inline(never)]
+    pub fn hidden(value: Value) -> Value {
+        match value {
+            Value::Null => Value::Null,
+            _ => REDACTED.into(),
+        }
+    }
+
+    /// A variant that is written `{name: content}`.
+    #[inline(never)]
+    pub fn variant(name: &'static str, content: Value) -> Value {
+        let mut map = Map::new();
+        map.insert(name.to_owned(), content);
+        map.into()
     }
 }

@@ -1,6 +1,6 @@
 //! Reads a value tree into typed values, collecting every mistake on the way.
 
-use super::{Bounds, ConfigValue, Length, Meta, REDACTED, Ranged, Shape};
+use super::{Bounds, ConfigValue, Field, Length, Meta, REDACTED, Ranged};
 use crate::{
     diagnostics::{Code, Diagnostic, Location, listing, nearest},
     value::{Map, Node, Reference, Template, TemplateError, Value, Variables},
@@ -59,6 +59,29 @@ pub struct DefaultOverride {
     pub name: &'static str,
     /// Its new default.
     pub value: fn() -> serde_json::Value,
+}
+
+/// What becomes of a field that is not in the file.
+pub enum Absent<T> {
+    /// What its type says: nothing for an `Option`, a mistake for the others.
+    Missing(fn() -> Option<T>),
+    /// `#[config(default = …)]`.
+    Value(fn() -> T),
+    /// `#[config(default)]`.
+    Default(fn(Option<&Location>, &mut Reader<'_>) -> Option<T>),
+}
+
+/// Where a value is that a check looks at: its field's name, and its position.
+pub struct Place<'n> {
+    key: Option<&'static str>,
+    location: Option<&'n Location>,
+}
+
+impl<'n> Place<'n> {
+    /// The value being read itself.
+    pub fn of(node: &'n Node) -> Self {
+        Place { key: None, location: node.location.as_ref() }
+    }
 }
 
 impl<'a> Reader<'a> {
@@ -311,41 +334,23 @@ impl<'a> Reader<'a> {
 
     /// Reads one field, or takes its default.
     #[inline(never)]
-    pub fn field<T: ConfigValue>(
+    pub fn field<T>(
         &mut self,
         fields: &mut Fields<'_>,
         key: &'static str,
-        default: Option<fn() -> T>,
-    ) -> Option<T> {
-        self.field_with(fields, key, default, T::read, T::missing)
-    }
-
-    /// Reads one field whose type comes from elsewhere and implements serde's `Deserialize`.
-    #[inline(never)]
-    pub fn field_serde<T: serde::de::DeserializeOwned>(
-        &mut self,
-        fields: &mut Fields<'_>,
-        key: &'static str,
-        default: Option<fn() -> T>,
-    ) -> Option<T> {
-        self.field_with(fields, key, default, super::foreign::read, || None)
-    }
-
-    fn field_with<T>(
-        &mut self,
-        fields: &mut Fields<'_>,
-        key: &'static str,
-        default: Option<fn() -> T>,
-        read: fn(&Node, &mut Self) -> Option<T>,
-        missing: fn() -> Option<T>,
+        read: fn(&Node, &mut Reader<'a>) -> Option<T>,
+        absent: Absent<T>,
     ) -> Option<T> {
         self.path.push(Segment::Key(Cow::Borrowed(key)));
         let value = match fields.take(key) {
             Some(node) => read(node, self),
-            None => match (fields.default_of(key), default) {
-                (Some(value), _) => read(&Node::from(value), self),
-                (None, Some(default)) => Some(default()),
-                (None, None) => {
+            None => match (fields.default_of(key), absent) {
+                (Some(value), _) => {
+                    read(&Node { location: fields.location.cloned(), ..Node::from(value) }, self)
+                }
+                (None, Absent::Value(default)) => Some(default()),
+                (None, Absent::Default(default)) => default(fields.location, self),
+                (None, Absent::Missing(missing)) => {
                     let value = missing();
                     if value.is_none() {
                         self.missing(key, fields);
@@ -356,6 +361,25 @@ impl<'a> Reader<'a> {
         };
         self.path.pop();
         value
+    }
+
+    /// Reads one field that is hidden whatever its type.
+    #[inline(never)]
+    pub fn secret_field<T>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        read: fn(&Node, &mut Reader<'a>) -> Option<T>,
+        absent: Absent<T>,
+    ) -> Option<T> {
+        let Some(node) = fields.take(key) else { return self.field(fields, key, read, absent) };
+        self.nested(key, |cx| cx.hidden(node, read))
+    }
+
+    /// Reads a value that is hidden whatever its type.
+    #[inline(never)]
+    pub fn hidden<T>(&mut self, node: &Node, read: fn(&Node, &mut Reader<'a>) -> Option<T>) -> Option<T> {
+        self.secret(|cx| cx.deferred(node, read))
     }
 
     #[inline(never)]
@@ -370,11 +394,12 @@ impl<'a> Reader<'a> {
 
     /// Reports every field that nothing has read.
     #[inline(never)]
-    pub fn unknown_fields(&mut self, fields: Fields<'_>, meta: &'static Meta) {
+    pub fn unknown_fields(&mut self, fields: Fields<'_>, declared: &'static [Field]) {
         if fields.taken.iter().all(|taken| *taken) {
             return;
         }
-        let known = meta.names();
+        let mut known = Vec::new();
+        collect_names(declared, &mut known);
         for (entry, _) in fields.map.iter().zip(&fields.taken).filter(|(_, taken)| !**taken) {
             let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", entry.key))
                 .at(entry.key_location.as_ref().or(entry.value.location.as_ref()));
@@ -393,44 +418,45 @@ impl<'a> Reader<'a> {
 
     /// Checks a number against the range of its field.
     #[inline(never)]
-    pub fn range<T: Ranged>(&mut self, fields: &Fields<'_>, key: &'static str, value: &Option<T>, bounds: &Bounds<T::Number>) {
+    pub fn range<T: Ranged>(&mut self, place: Place<'_>, value: &Option<T>, bounds: &Bounds<T::Number>) {
         let Some(number) = value.as_ref().and_then(Ranged::number) else { return };
         if !bounds.contains(number) {
             let number = if T::SECRET || self.is_secret() { "the value".to_owned() } else { format!("`{number}`") };
-            self.field_error(fields, key, Code::OutOfRange, format!("{number} is out of range: expected {bounds}"));
+            self.refused(place, Code::OutOfRange, format!("{number} is out of range: expected {bounds}"));
         }
     }
 
     /// Checks how long a text, list or map is.
     #[inline(never)]
-    pub fn length<T: Length>(&mut self, fields: &Fields<'_>, key: &'static str, value: &Option<T>, bounds: &Bounds<usize>) {
+    pub fn length<T: Length>(&mut self, place: Place<'_>, value: &Option<T>, bounds: &Bounds<usize>) {
         let Some(length) = value.as_ref().and_then(Length::length) else { return };
         if !bounds.contains(length) {
             let unit = T::UNIT;
-            self.field_error(fields, key, Code::WrongLength, format!("it has {length} {unit}: expected {bounds} {unit}"));
+            self.refused(place, Code::WrongLength, format!("it has {length} {unit}: expected {bounds} {unit}"));
         }
     }
 
-    /// Runs the field's own check.
+    /// Runs the check of a field, or of a whole configuration.
     #[inline(never)]
     pub fn validate<T, E: Display>(
         &mut self,
-        fields: &Fields<'_>,
-        key: &'static str,
-        value: &Option<T>,
+        place: Place<'_>,
+        value: Option<&T>,
         secret: bool,
         check: fn(&T) -> Result<(), E>,
     ) {
-        if let Some(Err(error)) = value.as_ref().map(check) {
+        if let Some(Err(error)) = value.map(check) {
             let message = if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
-            self.field_error(fields, key, Code::InvalidValue, message);
+            self.refused(place, Code::InvalidValue, message);
         }
     }
 
     #[inline(never)]
-    fn field_error(&mut self, fields: &Fields<'_>, key: &'static str, code: Code, message: String) {
-        let location = fields.map.get(key).and_then(|node| node.location.clone());
-        self.nested(key, |cx| cx.error(code, message, location.as_ref()));
+    fn refused(&mut self, place: Place<'_>, code: Code, message: String) {
+        match place.key {
+            Some(key) => self.nested(key, |cx| cx.error(code, message, place.location)),
+            None => self.error(code, message, place.location),
+        }
     }
 
     /// The variant of an enum that is written `"name"` or `{name: …}`, and its content.
@@ -448,10 +474,40 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reads a variant that holds nothing.
+    #[inline(never)]
+    pub fn unit<T>(&mut self, name: &'static str, content: Option<&Node>, value: T) -> Option<T> {
+        let Some(content) = content else { return Some(value) };
+        let diagnostic = Diagnostic::error(Code::WrongType, format!("the variant `{name}` takes no settings"))
+            .at(content.location.as_ref())
+            .help(format!("write `{name}`, without a colon"));
+        self.nested(name, |cx| cx.report(diagnostic));
+        None
+    }
+
+    /// The content of a variant that holds something.
+    #[inline(never)]
+    pub fn content<'n, T>(
+        &mut self,
+        name: &'static str,
+        node: &Node,
+        content: Option<&'n Node>,
+        read: fn(&'n Node, &mut Reader<'a>) -> Option<T>,
+    ) -> Option<T> {
+        if let Some(content) = content {
+            return self.nested(name, |cx| read(content, cx));
+        }
+        let diagnostic = Diagnostic::error(Code::WrongType, format!("the variant `{name}` needs settings"))
+            .at(node.location.as_ref())
+            .help(format!("write a mapping with the key `{name}`"));
+        self.report(diagnostic);
+        None
+    }
+
     /// The variant of an enum whose mapping names it in the field `tag`.
     #[inline(never)]
     pub fn tag(&mut self, fields: &mut Fields<'_>, tag: &'static str) -> Option<String> {
-        self.field::<String>(fields, tag, None)
+        self.field(fields, tag, String::read, Absent::Missing(String::missing))
     }
 
     /// Reports that no variant has this name.
@@ -485,6 +541,16 @@ impl<'n> Fields<'n> {
         self.location
     }
 
+    /// The value of the field `key`, for a check.
+    pub fn place(&self, key: &'static str) -> Place<'n> {
+        Place { key: Some(key), location: self.location_of(key) }
+    }
+
+    /// The whole mapping, for a check.
+    pub fn whole(&self) -> Place<'n> {
+        Place { key: None, location: self.location }
+    }
+
     /// Where the value of `key` was written.
     pub fn location_of(&self, key: &str) -> Option<&'n Location> {
         self.map.get(key).and_then(|node| node.location.as_ref())
@@ -507,18 +573,16 @@ impl Meta {
     /// The names of all fields, inherited ones included, as they are spelt in a file.
     pub fn names(&self) -> Vec<&'static str> {
         let mut names = Vec::new();
-        self.collect_names(&mut names);
+        collect_names(self.fields(), &mut names);
         names
     }
+}
 
-    fn collect_names(&self, names: &mut Vec<&'static str>) {
-        if let Shape::Struct(fields) = self.shape {
-            for field in fields {
-                match field.flatten {
-                    Some(meta) => meta.collect_names(names),
-                    None => names.push(field.name),
-                }
-            }
+fn collect_names(fields: &'static [Field], names: &mut Vec<&'static str>) {
+    for field in fields {
+        match field.flatten {
+            Some(meta) => collect_names(meta.fields(), names),
+            None => names.push(field.name),
         }
     }
 }

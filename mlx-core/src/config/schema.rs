@@ -1,6 +1,6 @@
 //! JSON Schema (draft 2020-12) of configuration types, made from their [`Meta`].
 
-use super::{Field, Meta, Shape, Variant};
+use super::{Content, Field, Meta, Shape, Variant};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -8,9 +8,10 @@ use serde_json::{Map, Value, json};
 pub fn of(meta: &'static Meta, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match &meta.shape {
         Shape::Struct(fields) => object(fields, generator, None),
+        Shape::Value(field) => property(field, field.default, generator),
         Shape::Map => json_schema!({"type": "object"}),
         Shape::Enum { tag, variants } => {
-            if tag.is_none() && variants.iter().all(|variant| variant.unit && variant.doc.is_empty()) {
+            if tag.is_none() && variants.iter().all(|v| matches!(v.content, Content::Unit) && v.doc.is_empty()) {
                 let names: Vec<&str> = variants.iter().map(|variant| variant.name).collect();
                 json_schema!({"type": "string", "enum": names})
             } else {
@@ -31,11 +32,18 @@ fn describe(schema: &mut Schema, doc: &str) {
 }
 
 fn variant(variant: &Variant, tag: Option<&str>, generator: &mut SchemaGenerator) -> Schema {
-    let mut schema = match tag {
-        Some(tag) => object(variant.fields, generator, Some((tag, variant.name))),
-        None if variant.unit => json_schema!({"type": "string", "const": variant.name}),
-        None => {
-            let content = object(variant.fields, generator, None);
+    let mut schema = match (tag, &variant.content) {
+        (Some(tag), content) => {
+            let fields: &[Field] = if let Content::Fields(fields) = content { fields } else { &[] };
+            object(fields, generator, Some((tag, variant.name)))
+        }
+        (None, Content::Unit) => json_schema!({"type": "string", "const": variant.name}),
+        (None, content) => {
+            let content = match content {
+                Content::Value(schema) => schema(generator),
+                Content::Fields(fields) => object(fields, generator, None),
+                Content::Unit => anything(generator),
+            };
             json_schema!({
                 "type": "object",
                 "properties": {variant.name: content},
@@ -46,6 +54,11 @@ fn variant(variant: &Variant, tag: Option<&str>, generator: &mut SchemaGenerator
     };
     describe(&mut schema, variant.doc);
     schema
+}
+
+/// The schema that admits every value.
+pub fn anything(_: &mut SchemaGenerator) -> Schema {
+    true.into()
 }
 
 fn object(fields: &'static [Field], generator: &mut SchemaGenerator, tag: Option<(&str, &str)>) -> Schema {
@@ -120,6 +133,9 @@ fn property(field: &Field, default: Option<fn() -> Value>, generator: &mut Schem
     }
     if let Some(max) = field.length.1 {
         schema.insert(format!("max{plural}"), max.into());
+    }
+    if !field.pattern.is_empty() {
+        schema.insert("pattern".to_owned(), field.pattern.into());
     }
     // The default of a secret would be in the open.
     if let (Some(default), false) = (default, field.secret) {

@@ -1,0 +1,92 @@
+//! `data_source`: systems that answer queries.
+
+use super::DataFrame;
+use crate::{arrow::datatypes::SchemaRef, async_trait, contract, diagnostics::{Error, Result}};
+
+/// A system that holds tables and answers queries: a database, a warehouse, files.
+#[contract(
+    name = "data_source",
+    cardinality = "many",
+    capabilities = ["sql", "bind_parameters", "write", "catalog", "csv", "parquet", "json", "transactions"]
+)]
+#[async_trait]
+pub trait DataSource {
+    /// Makes sure that the system can be reached, and says what answered.
+    ///
+    /// # Errors
+    /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Denied`](crate::ErrorKind::Denied).
+    async fn connect(&self) -> Result<ConnectionInfo>;
+
+    /// Answers a query in the system's own language, usually SQL.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) for a query that the system rejects.
+    async fn query(&self, sql: &str) -> Result<DataFrame>;
+
+    /// Answers a query with values in place of `?`, so that no value is ever spliced into the text.
+    ///
+    /// # Errors
+    /// As [`query`](DataSource::query); [`Unsupported`](crate::ErrorKind::Unsupported) where the system has no
+    /// bind parameters.
+    async fn query_with(&self, sql: &str, parameters: Vec<serde_json::Value>) -> Result<DataFrame> {
+        if parameters.is_empty() {
+            return self.query(sql).await;
+        }
+        Err(Error::unsupported("this data source has no bind parameters"))
+    }
+
+    /// Writes a table, and returns how many rows were written.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the source is read-only.
+    async fn write(&self, _table: &str, _data: DataFrame, _mode: WriteMode) -> Result<u64> {
+        Err(Error::unsupported("this data source cannot be written to"))
+    }
+
+    /// The names of the tables, sorted.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no catalogue.
+    async fn tables(&self) -> Result<Vec<String>> {
+        Err(Error::unsupported("this data source cannot list its tables"))
+    }
+
+    /// The columns of a table.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such table.
+    async fn table_schema(&self, _table: &str) -> Result<SchemaRef> {
+        Err(Error::unsupported("this data source cannot describe its tables"))
+    }
+}
+
+/// What answered a [`DataSource::connect`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionInfo {
+    /// The product: `SQLite`, `Snowflake`.
+    pub product: String,
+    /// Its version.
+    pub version: String,
+    /// Where it is, without credentials.
+    pub target: String,
+}
+
+impl ConnectionInfo {
+    /// What answered.
+    pub fn new(product: impl Into<String>, version: impl Into<String>, target: impl Into<String>) -> Self {
+        ConnectionInfo { product: product.into(), version: version.into(), target: target.into() }
+    }
+}
+
+/// What [`DataSource::write`] does with a table that exists.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WriteMode {
+    /// Add the rows; make the table if there is none.
+    #[default]
+    Append,
+    /// Replace the table.
+    Replace,
+    /// Fail.
+    Create,
+}

@@ -1,0 +1,265 @@
+//! What a plugin is given when it starts and when it runs.
+
+use super::{KindInfo, PluginKind};
+use crate::{
+    diagnostics::{Error, Result},
+    handle::{Handle, Slot},
+};
+use std::{
+    any::{Any, TypeId},
+    collections::{BTreeMap, HashMap},
+    fmt,
+    hash::{BuildHasher, RandomState},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use tokio_util::sync::CancellationToken;
+
+/// How a plugin reaches the others. The platform implements it; contexts carry it.
+pub trait Peers: Send + Sync {
+    /// The slot of a running plugin of a type: by id or name, or the type's default.
+    ///
+    /// # Errors
+    /// No such plugin runs, or the one asked for does not implement the type.
+    fn find(&self, kind: &'static KindInfo, name: Option<&str>) -> Result<Arc<Slot>>;
+
+    /// The slots of all running plugins of a type, in the order of their ids.
+    fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>>;
+}
+
+/// No other plugins: for plugins that are created alone, and in tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoPeers;
+
+impl Peers for NoPeers {
+    fn find(&self, kind: &'static KindInfo, name: Option<&str>) -> Result<Arc<Slot>> {
+        let wanted = name.map_or_else(|| format!("a `{}`", kind.name), |name| format!("`{name}`"));
+        Err(Error::not_found(format!("{wanted} is not available: this plugin runs alone")))
+    }
+
+    fn find_all(&self, _: &'static KindInfo) -> Vec<Arc<Slot>> {
+        Vec::new()
+    }
+}
+
+/// What [`Plugin::initialize`](super::Plugin::initialize) is given.
+#[derive(Clone)]
+pub struct InitContext {
+    id: Arc<str>,
+    peers: Arc<dyn Peers>,
+    cancellation: CancellationToken,
+}
+
+impl InitContext {
+    /// A context for the plugin that runs as `id`.
+    pub fn new(id: impl Into<Arc<str>>, peers: Arc<dyn Peers>, cancellation: CancellationToken) -> Self {
+        InitContext { id: id.into(), peers, cancellation }
+    }
+
+    /// A context without other plugins, for tests of one plugin.
+    pub fn alone(id: impl Into<Arc<str>>) -> Self {
+        InitContext::new(id, Arc::new(NoPeers), CancellationToken::new())
+    }
+
+    /// The id that the plugin runs under in this platform: its name, unless the composition gives another.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Cancelled when the start is given up. Long starts should watch it.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
+    }
+
+    /// A handle to another plugin, by id or name. It must be in `requires` or `optional`, else it may not have
+    /// been started yet.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when no such plugin of this type is part of the platform.
+    pub fn get<C: ?Sized + PluginKind>(&self, name: &str) -> Result<Handle<C>> {
+        Handle::new(self.peers.find(C::INFO, Some(name))?)
+    }
+
+    /// A handle to the type's only plugin, or the one marked as its default.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none, or several and none is the default.
+    pub fn get_default<C: ?Sized + PluginKind>(&self) -> Result<Handle<C>> {
+        Handle::new(self.peers.find(C::INFO, None)?)
+    }
+
+    /// Handles to all plugins of a type.
+    ///
+    /// # Errors
+    /// None in practice: the platform offers only plugins that implement the type.
+    pub fn get_all<C: ?Sized + PluginKind>(&self) -> Result<Vec<Handle<C>>> {
+        self.peers.find_all(C::INFO).into_iter().map(Handle::new).collect()
+    }
+}
+
+impl fmt::Debug for InitContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InitContext").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// What [`Plugin::execute`](super::Plugin::execute) is given.
+#[derive(Clone)]
+pub struct ExecutionContext {
+    run_id: String,
+    input: serde_json::Value,
+    data: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    metadata: BTreeMap<String, String>,
+    artifacts: PathBuf,
+    cancellation: CancellationToken,
+    peers: Arc<dyn Peers>,
+}
+
+impl ExecutionContext {
+    /// A context for a new run, with an id of its own.
+    pub fn new() -> Self {
+        let run_id = new_run_id();
+        let artifacts = std::env::temp_dir().join("mlx").join(&run_id);
+        ExecutionContext {
+            run_id,
+            input: serde_json::Value::Null,
+            data: HashMap::new(),
+            metadata: BTreeMap::new(),
+            artifacts,
+            cancellation: CancellationToken::new(),
+            peers: Arc::new(NoPeers),
+        }
+    }
+
+    /// Sets the run's id.
+    #[must_use]
+    pub fn with_run_id(mut self, run_id: impl Into<String>) -> Self {
+        self.run_id = run_id.into();
+        self
+    }
+
+    /// Sets the input.
+    #[must_use]
+    pub fn with_input(mut self, input: impl Into<serde_json::Value>) -> Self {
+        self.input = input.into();
+        self
+    }
+
+    /// Adds typed data, one value a type: a [`DataFrame`](crate::DataFrame), say.
+    #[must_use]
+    pub fn with_data<T: Send + Sync + 'static>(mut self, data: T) -> Self {
+        self.data.insert(TypeId::of::<T>(), Arc::new(data));
+        self
+    }
+
+    /// Adds a note for whoever reads the run's records.
+    #[must_use]
+    pub fn with_metadata(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.metadata.insert(key.into(), value.into());
+        self
+    }
+
+    /// Sets the directory for files.
+    #[must_use]
+    pub fn with_artifacts(mut self, directory: impl Into<PathBuf>) -> Self {
+        self.artifacts = directory.into();
+        self
+    }
+
+    /// Sets the token that cancels the run.
+    #[must_use]
+    pub fn with_cancellation(mut self, token: CancellationToken) -> Self {
+        self.cancellation = token;
+        self
+    }
+
+    /// Sets how other plugins are reached; the platform does.
+    #[must_use]
+    pub fn with_peers(mut self, peers: Arc<dyn Peers>) -> Self {
+        self.peers = peers;
+        self
+    }
+
+    /// The run's id.
+    pub fn run_id(&self) -> &str {
+        &self.run_id
+    }
+
+    /// The input; null when there is none.
+    pub fn input(&self) -> &serde_json::Value {
+        &self.input
+    }
+
+    /// The typed data of this type.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when the run has none.
+    pub fn data<T: Send + Sync + 'static>(&self) -> Result<&T> {
+        self.data
+            .get(&TypeId::of::<T>())
+            .and_then(|data| data.downcast_ref())
+            .ok_or_else(|| Error::not_found(format!("the run has no `{}`", std::any::type_name::<T>())))
+    }
+
+    /// The notes.
+    pub fn metadata(&self) -> &BTreeMap<String, String> {
+        &self.metadata
+    }
+
+    /// The directory for files. It exists after [`create_artifacts`](Self::create_artifacts).
+    pub fn artifacts(&self) -> &Path {
+        &self.artifacts
+    }
+
+    /// Makes the directory for files, and returns it.
+    ///
+    /// # Errors
+    /// What the operating system reported.
+    pub fn create_artifacts(&self) -> Result<&Path> {
+        std::fs::create_dir_all(&self.artifacts)
+            .map_err(|error| Error::from(error).context(format!("creating {}", self.artifacts.display())))?;
+        Ok(&self.artifacts)
+    }
+
+    /// Cancelled when the run is to end early.
+    pub fn cancellation(&self) -> &CancellationToken {
+        &self.cancellation
+    }
+
+    /// A handle to another running plugin, by id or name.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when no such plugin of this type runs.
+    pub fn get<C: ?Sized + PluginKind>(&self, name: &str) -> Result<Handle<C>> {
+        Handle::new(self.peers.find(C::INFO, Some(name))?)
+    }
+
+    /// A handle to the type's only plugin, or the one marked as its default.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none, or several and none is the default.
+    pub fn get_default<C: ?Sized + PluginKind>(&self) -> Result<Handle<C>> {
+        Handle::new(self.peers.find(C::INFO, None)?)
+    }
+}
+
+impl Default for ExecutionContext {
+    fn default() -> Self {
+        ExecutionContext::new()
+    }
+}
+
+impl fmt::Debug for ExecutionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutionContext").field("run_id", &self.run_id).finish_non_exhaustive()
+    }
+}
+
+/// Sixteen hexadecimal digits from the hasher's random keys, which the operating system seeds.
+fn new_run_id() -> String {
+    use std::sync::atomic::{AtomicU64, Ordering};
+    static RUNS: AtomicU64 = AtomicU64::new(0);
+    let time = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let run = RUNS.fetch_add(1, Ordering::Relaxed);
+    format!("{:016x}", RandomState::new().hash_one((time.as_nanos(), std::process::id(), run)))
+}

@@ -1,0 +1,66 @@
+//! What a plugin type is.
+
+use std::any::TypeId;
+
+/// A plugin type. It is implemented by the contract's trait object itself (`impl PluginKind for dyn DataSource`),
+/// which [`contract`](crate::contract) writes.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a plugin type",
+    label = "not a contract",
+    note = "a plugin type is a trait with `#[mlx_core::contract(name = \"…\")]` above `#[async_trait]`"
+)]
+pub trait PluginKind: Send + Sync + 'static {
+    /// What is known of the type.
+    const INFO: &'static KindInfo;
+}
+
+/// A plugin type as data.
+#[derive(Clone, Copy, Debug)]
+pub struct KindInfo {
+    /// The name in a composition: `data_source`.
+    pub name: &'static str,
+    /// The name of the trait: `DataSource`.
+    pub contract: &'static str,
+    /// The trait's doc comment.
+    pub description: &'static str,
+    /// How many plugins of the type may run.
+    pub cardinality: Cardinality,
+    /// What plugins of the type may declare in `capabilities`; empty when anything goes.
+    pub capabilities: &'static [&'static str],
+    /// The identity of the trait object.
+    pub id: TypeId,
+}
+
+/// How many plugins of a type may run in one platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cardinality {
+    /// One; others only beside one that is marked `default: true`.
+    One,
+    /// Any number.
+    Many,
+    /// One for each value of a setting: two `data_source`s may run if they differ in, say, `region`.
+    OnePer(&'static str),
+}
+
+impl Cardinality {
+    /// For messages: `one`, `many`, `one per region`.
+    pub fn describe(self) -> String {
+        match self {
+            Cardinality::One => "one".to_owned(),
+            Cardinality::Many => "many".to_owned(),
+            Cardinality::OnePer(setting) => format!("one per {setting}"),
+        }
+    }
+}
+
+/// Plugin types that are planned and have no contract in this version, with the capabilities they will have.
+pub const PLANNED_TYPES: &[&str] = &[
+    "cloud_provider",
+    "compute_backend",
+    "configuration",
+    "feature_store",
+    "llm_provider",
+    "plugin_system",
+    "vector_database",
+    "workflow_engine",
+];

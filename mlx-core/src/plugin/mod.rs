@@ -1,0 +1,16 @@
+//! What a plugin is: the trait its author implements, what it says about itself, and what it is given.
+
+mod context;
+mod health;
+mod kind;
+mod lifecycle;
+mod metadata;
+mod result;
+
+pub use context::{ExecutionContext, InitContext, NoPeers, Peers};
+pub use health::{Health, HealthStatus};
+pub use kind::{Cardinality, KindInfo, PLANNED_TYPES, PluginKind};
+pub(crate) use lifecycle::instance_of;
+pub use lifecycle::{Declared, Lifecycle, Plugin};
+pub use metadata::{Declaration, PluginMetadata, Requirement, Resources, Stability, SwapKind};
+pub use result::{ComponentResult, ComponentStatus};

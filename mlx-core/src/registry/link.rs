@@ -1,0 +1,64 @@
+//! How registrations get into the binary, and out of it.
+//!
+//! A crate that is in Cargo.toml but never named by any code is not linked, and registers nothing. [`link!`]
+//! names it, and leaves an expectation that the registry checks.
+
+use super::Registration;
+
+/// A crate that `link!` named, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkExpectation {
+    /// The crate's name in Rust code.
+    pub krate: &'static str,
+    /// The file of the `link!`.
+    pub file: &'static str,
+    /// Its line.
+    pub line: u32,
+}
+
+inventory::collect!(LinkExpectation);
+
+/// Registrations made with `#[mlx_plugin(…, registration = "linkme")]`.
+#[cfg(feature = "linkme")]
+#[linkme::distributed_slice]
+pub static LINKME: [Registration];
+
+/// Links plugin crates into the program, so that the registry finds their plugins:
+///
+/// ```ignore
+/// mlx_core::link!(mlx_plugins, my_plugins);
+/// ```
+///
+/// A crate that registers no plugin although it is linked here is reported by
+/// [`Registry::problems`](crate::Registry::problems) and refused by `activate`.
+#[macro_export]
+macro_rules! link {
+    ($($krate:ident),+ $(,)?) => {
+        const _: () = {
+            $(
+                #[allow(unused_extern_crates)]
+                extern crate $krate as _;
+                $crate::__private::inventory::submit! {
+                    $crate::registry::LinkExpectation {
+                        krate: ::core::stringify!($krate),
+                        file: ::core::file!(),
+                        line: ::core::line!(),
+                    }
+                }
+            )+
+        };
+    };
+}
+
+/// Everything that was registered at link time, in no particular order: the linker's order is not stable.
+pub(super) fn registrations() -> Vec<&'static Registration> {
+    let found = inventory::iter::<Registration>.into_iter();
+    #[cfg(feature = "linkme")]
+    let found = found.chain(LINKME.iter());
+    found.collect()
+}
+
+/// Every expectation that `link!` left.
+pub(super) fn expectations() -> Vec<LinkExpectation> {
+    inventory::iter::<LinkExpectation>.into_iter().copied().collect()
+}

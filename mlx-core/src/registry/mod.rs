@@ -1,0 +1,217 @@
+//! The plugins that are compiled into this program.
+
+mod link;
+mod registration;
+
+#[cfg(feature = "linkme")]
+#[doc(hidden)]
+pub use link::LINKME;
+pub use link::LinkExpectation;
+pub(crate) use registration::initialize;
+pub use registration::{Checked, Registration, StartFuture};
+
+use crate::{
+    diagnostics::{Code, Diagnostic, listing, nearest},
+    plugin::{KindInfo, PLANNED_TYPES, Plugin},
+};
+use foldhash::fast::FixedState;
+use schemars::{Schema, SchemaGenerator};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::{LazyLock, OnceLock},
+};
+
+/// The plugins known to a program, sorted by type and name. It never changes once it is built.
+#[derive(Debug)]
+pub struct Registry {
+    plugins: Vec<&'static Registration>,
+    /// Positions in `plugins` by type and name.
+    index: HashMap<(&'static str, &'static str), usize, FixedState>,
+    schemas: Vec<OnceLock<Schema>>,
+    kinds: BTreeMap<&'static str, &'static KindInfo>,
+    problems: Vec<Diagnostic>,
+}
+
+/// The registry of this program: every plugin that was linked into it.
+///
+/// It does not fail. What is wrong with it is in [`problems`](Registry::problems), and is returned as an error by
+/// `activate` and `create`.
+pub fn registry() -> &'static Registry {
+    static GLOBAL: LazyLock<Registry> =
+        LazyLock::new(|| Registry::build(link::registrations(), link::expectations()));
+    &GLOBAL
+}
+
+impl Registry {
+    /// A registry of just these plugins, for tests and for programs that choose them by hand.
+    pub fn from_registrations(plugins: impl IntoIterator<Item = &'static Registration>) -> Self {
+        Registry::build(plugins.into_iter().collect(), Vec::new())
+    }
+
+    fn build(mut plugins: Vec<&'static Registration>, mut expectations: Vec<LinkExpectation>) -> Self {
+        let key = |registration: &Registration| (registration.metadata().kind.name, registration.metadata().name);
+        plugins.sort_by_key(|registration| {
+            let declared = registration.metadata().declared;
+            (key(registration), declared.module, declared.file, declared.line)
+        });
+        // A crate's own tests link it twice: once as it is tested, once as a dependency of something else.
+        plugins.dedup_by(|a, b| {
+            let (a, b) = (a.metadata(), b.metadata());
+            a.kind.name == b.kind.name
+                && a.name == b.name
+                && (a.declared.module, a.declared.crate_version, a.declared.line)
+                    == (b.declared.module, b.declared.crate_version, b.declared.line)
+        });
+        let mut problems = Vec::new();
+        expectations.sort_by_key(|expectation| (expectation.file, expectation.line, expectation.krate));
+        expectations.dedup();
+        let crates: BTreeSet<&str> =
+            plugins.iter().filter_map(|r| r.metadata().declared.module.split("::").next()).collect();
+        for LinkExpectation { krate, file, line } in expectations {
+            if !crates.contains(krate) {
+                problems.push(
+                    Diagnostic::error(Code::UnmetLink, format!("`link!({krate})` at {file}:{line} names a crate that registers no plugin"))
+                        .help(format!("enable a feature of `{krate}` that has a plugin, or remove it from `link!`")),
+                );
+            }
+        }
+        let mut index = HashMap::with_capacity_and_hasher(plugins.len(), FixedState::default());
+        let mut kinds: BTreeMap<&'static str, &'static KindInfo> = crate::contracts::KINDS.iter().map(|k| (k.name, *k)).collect();
+        for (position, registration) in plugins.iter().enumerate() {
+            let metadata = registration.metadata();
+            for kind in metadata.kinds() {
+                match kinds.get(kind.name) {
+                    Some(known) if known.id != kind.id => problems.push(
+                        Diagnostic::error(
+                            Code::BadRegistration,
+                            format!("the contracts `{}` and `{}` both call their plugin type `{}`", known.contract, kind.contract, kind.name),
+                        )
+                        .related(format!("plugin `{}` is declared in {}", metadata.name, metadata.declared), None)
+                        .help("rename one of them"),
+                    ),
+                    _ => {
+                        kinds.insert(kind.name, kind);
+                    }
+                }
+            }
+            if let Some(first) = index.insert(key(registration), position) {
+                let (a, b) = (plugins[first].metadata(), metadata);
+                index.insert(key(registration), first);
+                problems.push(
+                    Diagnostic::error(
+                        Code::DuplicatePlugin,
+                        format!("two plugins of type `{}` are named `{}`", a.kind.name, a.name),
+                    )
+                    .related(format!("{} ({})", a.declared.module, a.declared), None)
+                    .related(format!("{} ({})", b.declared.module, b.declared), None)
+                    .help("rename one with `#[mlx_plugin(name = \"…\")]`, or link only one of the crates"),
+                );
+            }
+        }
+        let schemas = plugins.iter().map(|_| OnceLock::new()).collect();
+        Registry { plugins, index, schemas, kinds, problems }
+    }
+
+    /// What is wrong with the registry itself: duplicate names, `link!`s that brought nothing.
+    pub fn problems(&self) -> &[Diagnostic] {
+        &self.problems
+    }
+
+    /// All plugins, sorted by type and name.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static Registration> + '_ {
+        self.plugins.iter().copied()
+    }
+
+    /// How many plugins there are.
+    pub fn len(&self) -> usize {
+        self.plugins.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.plugins.is_empty()
+    }
+
+    /// All plugin types that this program knows: the built-in ones and those of its plugins, sorted by name.
+    pub fn kinds(&self) -> impl Iterator<Item = &'static KindInfo> + '_ {
+        self.kinds.values().copied()
+    }
+
+    /// The plugin type of this name.
+    pub fn kind(&self, name: &str) -> Option<&'static KindInfo> {
+        self.kinds.get(name).copied()
+    }
+
+    /// The plugin of this type and name.
+    pub fn get(&self, kind: &str, name: &str) -> Option<&'static Registration> {
+        self.position(kind, name).map(|position| self.plugins[position])
+    }
+
+    fn position(&self, kind: &str, name: &str) -> Option<usize> {
+        self.index.get(&(kind, name)).copied()
+    }
+
+    /// The plugins of this name, whatever their type.
+    pub fn named<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'static Registration> + 'r {
+        self.iter().filter(move |registration| registration.metadata().name == name)
+    }
+
+    /// The registration of the plugin `P`, if it is part of this registry.
+    pub(crate) fn find<P: Plugin>(&self) -> Option<&'static Registration> {
+        self.iter().find(|registration| registration.is::<P>())
+    }
+
+    /// The JSON Schema of a plugin's configuration, made when it is first asked for.
+    pub fn schema(&self, kind: &str, name: &str) -> Option<&Schema> {
+        let position = self.position(kind, name)?;
+        Some(self.schemas[position].get_or_init(|| {
+            let mut generator = SchemaGenerator::default();
+            let mut schema = self.plugins[position].schema(&mut generator);
+            let definitions = generator.take_definitions(true);
+            // A derived type is a reference into the definitions; the document itself should be the type.
+            if let Some(name) = schema.get("$ref").and_then(|r| r.as_str()).and_then(|r| r.strip_prefix("#/$defs/"))
+                && let Some(Ok(root)) = definitions.get(name).map(|root| Schema::try_from(root.clone()))
+            {
+                schema = root;
+            }
+            schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+            if definitions.values().any(|d| d.to_string().contains("#/$defs/")) || schema.as_value().to_string().contains("#/$defs/") {
+                schema.insert("$defs".to_owned(), definitions.into());
+            }
+            schema
+        }))
+    }
+
+    /// A finding that no plugin type has this name, with what might have been meant.
+    pub(crate) fn unknown_kind(&self, name: &str) -> Diagnostic {
+        if PLANNED_TYPES.contains(&name) {
+            return Diagnostic::error(Code::PlannedPluginType, format!("the plugin type `{name}` is planned and not in this version"))
+                .help(format!("the plugin types are {}", listing(self.kinds.keys().copied())));
+        }
+        let diagnostic = Diagnostic::error(Code::UnknownPluginType, format!("unknown plugin type `{name}`"));
+        let diagnostic = match nearest(name, self.kinds.keys().copied()) {
+            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
+            None => diagnostic,
+        };
+        diagnostic.help(format!("the plugin types are {}", listing(self.kinds.keys().copied())))
+    }
+
+    /// A finding that no plugin of the type has this name, with what might have been meant.
+    pub(crate) fn unknown_plugin(&self, kind: &str, name: &str) -> Diagnostic {
+        let mut diagnostic = Diagnostic::error(Code::UnknownPlugin, format!("no plugin of type `{kind}` is named `{name}`"));
+        let of_type = || self.iter().map(|r| r.metadata()).filter(|m| m.kind.name == kind).map(|m| m.name);
+        if let Some(near) = nearest(name, of_type()) {
+            diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
+        } else if let Some(other) = self.named(name).next() {
+            diagnostic = diagnostic.help(format!("there is a `{name}` of type `{}`", other.metadata().kind.name));
+        }
+        diagnostic = match of_type().next() {
+            Some(_) => diagnostic.help(format!("the plugins of type `{kind}` in this program are {}", listing(of_type()))),
+            None => diagnostic.help(format!("this program has no plugin of type `{kind}`")),
+        };
+        diagnostic.help(
+            "a crate in Cargo.toml is only linked when code names it: if the plugin is in one, \
+             add `mlx_core::link!(that_crate);` to the program and enable the crate's feature for the plugin",
+        )
+    }
+}

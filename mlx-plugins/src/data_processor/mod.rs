@@ -1,0 +1,4 @@
+//! Data processors.
+
+#[cfg(feature = "data-processor-sql")]
+pub mod sql;

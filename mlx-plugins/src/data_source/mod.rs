@@ -1,0 +1,6 @@
+//! Data sources.
+
+#[cfg(feature = "data-source-files")]
+pub mod files;
+#[cfg(feature = "data-source-sqlite")]
+pub mod sqlite;

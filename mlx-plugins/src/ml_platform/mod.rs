@@ -1,0 +1,4 @@
+//! ML platforms.
+
+#[cfg(feature = "ml-platform-local")]
+pub mod local;

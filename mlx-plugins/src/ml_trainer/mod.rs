@@ -1,0 +1,4 @@
+//! Trainers.
+
+#[cfg(feature = "ml-trainer-smartcore")]
+pub mod smartcore;

@@ -1,0 +1,4 @@
+//! Model registries.
+
+#[cfg(feature = "model-registry-local")]
+pub mod local;

@@ -1,0 +1,4 @@
+//! Model servers.
+
+#[cfg(feature = "model-server-local")]
+pub mod local;

@@ -1,0 +1,4 @@
+//! Monitoring.
+
+#[cfg(feature = "monitoring-prometheus")]
+pub mod prometheus;

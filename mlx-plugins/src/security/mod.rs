@@ -1,0 +1,4 @@
+//! Security.
+
+#[cfg(feature = "security-api-keys")]
+pub mod api_keys;

@@ -1,0 +1,4 @@
+//! Serving platforms.
+
+#[cfg(feature = "serving-platform-http")]
+pub mod http;
