@@ -1,0 +1,161 @@
+//! The code that makes a trait a plugin type.
+//!
+//! ```text
+//! #[diagnostic::on_unimplemented(message = "`{Self}` is registered as type \"vector_store\" but …", …)]
+//! #[async_trait]
+//! pub trait VectorStore: Send + Sync + 'static { … }
+//!
+//! impl PluginKind for dyn VectorStore {
+//!     const INFO: &'static KindInfo = &KindInfo { name: "vector_store", … };
+//! }
+//!
+//! #[async_trait]                                                  // unless it has run on the trait before
+//! impl VectorStore for Handle<dyn VectorStore> {
+//!     async fn nearest(&self, arg0: Vec<f32>) -> Result<Vec<u64>> {     // defaulted methods too
+//!         let lease = Handle::pin(self)?;
+//!         Lease::run(&lease, <dyn VectorStore as VectorStore>::nearest(&*lease, arg0)).await
+//!     }
+//!     fn scan(&self) -> Result<BoxStream<u64>> {
+//!         let lease = Handle::pin(self)?;
+//!         let stream = <dyn VectorStore as VectorStore>::scan(&*lease)?;
+//!         Ok(Lease::attach(lease, stream))                        // kept until the stream ends
+//!     }
+//! }
+//! ```
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{format_ident, quote, quote_spanned};
+use syn::{FnArg, ItemTrait, Path, TypeParamBound, parse_quote};
+
+use super::{
+    attr::Arguments,
+    valid::{Call, Cardinality, Contract, Method},
+};
+
+/// Adds what every contract has.
+pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
+    if item.colon_token.is_none() {
+        item.colon_token = Some(Default::default());
+    }
+    let has_trait = |item: &ItemTrait, name: &str| {
+        item.supertraits.iter().any(|bound| match bound {
+            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == name),
+            _ => false,
+        })
+    };
+    if !has_trait(item, "Send") {
+        item.supertraits.push(parse_quote!(::core::marker::Send));
+    }
+    if !has_trait(item, "Sync") {
+        item.supertraits.push(parse_quote!(::core::marker::Sync));
+    }
+    if !item.supertraits.iter().any(|bound| matches!(bound, TypeParamBound::Lifetime(at) if at.ident == "static")) {
+        item.supertraits.push(parse_quote!('static));
+    }
+    let explained = |path: &Path| path.segments.last().is_some_and(|last| last.ident == "on_unimplemented");
+    if item.attrs.iter().any(|attribute| explained(attribute.path())) {
+        return;
+    }
+    let (ident, name) = (&item.ident, &contract.name);
+    let message = format!("`{{Self}}` is registered as type \"{name}\" but does not implement its contract `{ident}`");
+    let label = format!("`impl {ident} for {{Self}}` is missing");
+    let is_async = contract.methods.iter().any(|method| method.call != Call::Blocking);
+    let attribute = if is_async { "#[async_trait] " } else { "" };
+    let note = format!("write `{attribute}impl {ident} for {{Self}} {{{{ … }}}}`");
+    item.attrs.insert(
+        0,
+        parse_quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]),
+    );
+}
+
+/// `impl PluginKind for dyn VectorStore`.
+pub(super) fn kind(
+    ident: &Ident,
+    contract: &Contract,
+    arguments: &Arguments,
+    krate: &Path,
+    description: &str,
+) -> TokenStream {
+    let Contract { name, .. } = contract;
+    let Arguments { capabilities, .. } = arguments;
+    let trait_name = ident.to_string();
+    let cardinality = match &contract.cardinality {
+        Cardinality::One => quote!(One),
+        Cardinality::Many => quote!(Many),
+        Cardinality::OnePer(setting) => quote!(OnePer(#setting)),
+    };
+    quote! {
+        #[automatically_derived]
+        #[allow(deprecated)]
+        impl #krate::plugin::PluginKind for dyn #ident {
+            const INFO: &'static #krate::plugin::KindInfo = &#krate::plugin::KindInfo {
+                name: #name,
+                contract: #trait_name,
+                description: #description,
+                cardinality: #krate::plugin::Cardinality::#cardinality,
+                capabilities: &[#(#capabilities),*],
+                id: ::core::any::TypeId::of::<dyn #ident>(),
+            };
+        }
+    }
+}
+
+/// `impl VectorStore for Handle<dyn VectorStore>`.
+pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenStream {
+    let methods = contract.methods.iter().map(|method| forward(ident, method, krate));
+    let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait]));
+    quote! {
+        #rewritten
+        #[automatically_derived]
+        #[allow(deprecated, clippy::type_complexity)]
+        impl #ident for #krate::handle::Handle<dyn #ident> {
+            #(#methods)*
+        }
+    }
+}
+
+fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
+    let Method { conditions, .. } = method;
+    let mut signature = method.signature.clone();
+    let name = &method.signature.ident;
+    let mut arguments = Vec::new();
+    for input in &mut signature.inputs {
+        match input {
+            FnArg::Receiver(receiver) => receiver.mutability = None,
+            FnArg::Typed(argument) => {
+                // The trait's own names may be patterns.
+                let fresh = format_ident!("__mlx_{}", arguments.len(), span = Span::mixed_site());
+                argument.attrs.clear();
+                *argument.pat = parse_quote!(#fresh);
+                arguments.push(fresh);
+            }
+        }
+    }
+    let span = method.output;
+    // Not `Handle::pin(self)?` in one: the question mark is about the method's result.
+    let lease = Ident::new("__mlx_lease", Span::mixed_site());
+    let stream = Ident::new("__mlx_stream", Span::mixed_site());
+    let call = quote!(<dyn #ident as #ident>::#name(&*#lease, #(#arguments),*));
+    let pin = quote_spanned!(span=> let #lease = #krate::handle::Handle::pin(self)?;);
+    let answer = match method.call {
+        Call::Blocking => call,
+        Call::Async | Call::Boxed => quote!(#krate::handle::Lease::run(&#lease, #call).await),
+    };
+    let body = if method.stream {
+        quote! {
+            #pin
+            let #stream = #answer?;
+            ::core::result::Result::Ok(#krate::handle::Lease::attach(#lease, #stream))
+        }
+    } else {
+        quote!(#pin #answer)
+    };
+    let body = match method.call {
+        Call::Boxed => quote!(::std::boxed::Box::pin(async move { #body })),
+        Call::Blocking | Call::Async => body,
+    };
+    quote! {
+        #(#conditions)*
+        #signature { #body }
+    }
+}
