@@ -170,10 +170,10 @@ impl Meta {
                     }
                 }
                 None if equal(field.name, name) => {
-                    let place = match (field.source, self.component) {
-                        ("", "") => self.name,
-                        ("", component) => component,
-                        (source, _) => source,
+                    let place = match () {
+                        () if !field.source.is_empty() => field.source,
+                        () if !self.component.is_empty() => self.component,
+                        () => self.name,
                     };
                     return Some((field, place));
                 }

@@ -4,6 +4,7 @@
 
 mod bounds;
 pub mod foreign;
+mod located;
 mod meta;
 mod reader;
 mod scalars;
@@ -11,6 +12,7 @@ pub mod schema;
 mod secret;
 
 pub use bounds::{Bounds, Length, Ranged};
+pub use located::Located;
 pub use meta::{
     Content, Field, Meta, Shape, Variant, assert_disjoint, assert_overridable, assert_public, assert_undeclared,
 };
@@ -131,6 +133,7 @@ pub mod adaptor {
     };
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
     use serde_json::{Map, Value, json};
+    use std::borrow::Cow;
 
     pub fn deserialize<'de, T: ConfigValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         let json = Value::deserialize(deserializer)?;
@@ -159,6 +162,16 @@ pub mod adaptor {
     #[inline(never)]
     pub fn put(map: &mut Map<String, Value>, key: &'static str, value: Value) {
         map.insert(key.to_owned(), value);
+    }
+
+    /// A variant that is written as its name.
+    pub fn unit(name: &'static str) -> Value {
+        name.into()
+    }
+
+    /// Type names differ for local types and for each set of type parameters.
+    pub fn schema_id<T>() -> Cow<'static, str> {
+        Cow::Borrowed(std::any::type_name::<T>())
     }
 
     /// Hides a value, but not that there is none.

@@ -332,9 +332,19 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Reads one field, or takes its default.
+    /// Reads one field, or takes its default. For implementations written by hand.
+    pub fn field<T: ConfigValue>(
+        &mut self,
+        fields: &mut Fields<'_>,
+        key: &'static str,
+        default: Option<fn() -> T>,
+    ) -> Option<T> {
+        self.read_field(fields, key, T::read, default.map_or(Absent::Missing(T::missing), Absent::Value))
+    }
+
+    /// Reads one field by `read`, or does what is to be done when it is absent.
     #[inline(never)]
-    pub fn field<T>(
+    pub fn read_field<T>(
         &mut self,
         fields: &mut Fields<'_>,
         key: &'static str,
@@ -365,14 +375,14 @@ impl<'a> Reader<'a> {
 
     /// Reads one field that is hidden whatever its type.
     #[inline(never)]
-    pub fn secret_field<T>(
+    pub fn read_secret<T>(
         &mut self,
         fields: &mut Fields<'_>,
         key: &'static str,
         read: fn(&Node, &mut Reader<'a>) -> Option<T>,
         absent: Absent<T>,
     ) -> Option<T> {
-        let Some(node) = fields.take(key) else { return self.field(fields, key, read, absent) };
+        let Some(node) = fields.take(key) else { return self.read_field(fields, key, read, absent) };
         self.nested(key, |cx| cx.hidden(node, read))
     }
 
@@ -394,12 +404,22 @@ impl<'a> Reader<'a> {
 
     /// Reports every field that nothing has read.
     #[inline(never)]
-    pub fn unknown_fields(&mut self, fields: Fields<'_>, declared: &'static [Field]) {
+    pub fn unknown_fields(&mut self, fields: &Fields<'_>, declared: &'static [Field]) {
         if fields.taken.iter().all(|taken| *taken) {
             return;
         }
         let mut known = Vec::new();
         collect_names(declared, &mut known);
+        self.unread(fields, &known);
+    }
+
+    /// Reports every field that nothing has read, where `known` are the names there are.
+    pub fn unknown_keys(&mut self, fields: Fields<'_>, known: &[&'static str]) {
+        self.unread(&fields, known);
+    }
+
+    #[inline(never)]
+    fn unread(&mut self, fields: &Fields<'_>, known: &[&'static str]) {
         for (entry, _) in fields.map.iter().zip(&fields.taken).filter(|(_, taken)| !**taken) {
             let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", entry.key))
                 .at(entry.key_location.as_ref().or(entry.value.location.as_ref()));
@@ -507,7 +527,7 @@ impl<'a> Reader<'a> {
     /// The variant of an enum whose mapping names it in the field `tag`.
     #[inline(never)]
     pub fn tag(&mut self, fields: &mut Fields<'_>, tag: &'static str) -> Option<String> {
-        self.field(fields, tag, String::read, Absent::Missing(String::missing))
+        self.field(fields, tag, None)
     }
 
     /// Reports that no variant has this name.

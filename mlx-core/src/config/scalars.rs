@@ -1,9 +1,9 @@
 //! How the types of the standard library are read.
 
-use super::{ConfigFields, ConfigValue, Meta, Reader, Shape, schema};
+use super::{ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Shape, schema};
 use crate::{
     config::Fields,
-    diagnostics::Code,
+    diagnostics::{Code, Location},
     value::{Node, Value},
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -379,6 +379,53 @@ macro_rules! maps {
 maps! {
     impl[T: ConfigValue] BTreeMap<String, T>;
     impl[T: ConfigValue, S: BuildHasher + Default] HashMap<String, T, S>;
+}
+
+macro_rules! defaults {
+    ($(impl[$($generics:tt)*] $type:ty;)+) => { $(impl<$($generics)*> DefaultValue for $type {
+        fn default_value(_: Option<&Location>, _: &mut Reader<'_>) -> Option<Self> {
+            Some(Self::default())
+        }
+        fn default_json() -> serde_json::Value {
+            super::adaptor::default_json::<Self>()
+        }
+    })+ };
+}
+
+defaults! {
+    impl[] bool;
+    impl[] char;
+    impl[] u8;
+    impl[] u16;
+    impl[] u32;
+    impl[] u64;
+    impl[] usize;
+    impl[] i8;
+    impl[] i16;
+    impl[] i32;
+    impl[] i64;
+    impl[] isize;
+    impl[] f32;
+    impl[] f64;
+    impl[] String;
+    impl[] PathBuf;
+    impl[] Duration;
+    impl[] serde_json::Value;
+    impl[T: ConfigValue] Option<T>;
+    impl[T: ConfigValue] Vec<T>;
+    impl[T: ConfigValue + Ord] BTreeSet<T>;
+    impl[T: ConfigValue + Eq + Hash, S: BuildHasher + Default] HashSet<T, S>;
+    impl[T: ConfigValue] BTreeMap<String, T>;
+    impl[T: ConfigValue, S: BuildHasher + Default] HashMap<String, T, S>;
+}
+
+impl<T: DefaultValue> DefaultValue for Box<T> {
+    fn default_value(location: Option<&Location>, cx: &mut Reader<'_>) -> Option<Self> {
+        T::default_value(location, cx).map(Box::new)
+    }
+    fn default_json() -> serde_json::Value {
+        T::default_json()
+    }
 }
 
 #[cfg(test)]

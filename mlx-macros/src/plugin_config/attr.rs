@@ -1,0 +1,467 @@
+//! The input of the derive, with its attributes parsed.
+
+use proc_macro2::{Span, TokenTree};
+use syn::{
+    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Member, Meta, Path, RangeLimits, Token, Type,
+    ext::IdentExt,
+    meta::ParseNestedMeta,
+    parenthesized,
+    parse::ParseStream,
+    spanned::Spanned,
+};
+
+use crate::{
+    casing, docs,
+    errors::{Errors, duplicate, unknown},
+};
+
+/// A type that derives `PluginConfig`.
+pub(super) struct Container<'a> {
+    pub(super) input: &'a DeriveInput,
+    pub(super) doc: String,
+    pub(super) tag: Option<Attr<LitStr>>,
+    pub(super) krate: Option<Attr<Path>>,
+    pub(super) component: Option<Attr<LitStr>>,
+    pub(super) validate: Option<Attr<Path>>,
+    pub(super) data: Data<'a>,
+}
+
+pub(super) enum Data<'a> {
+    /// Also a unit struct, which has no fields.
+    Struct(Vec<Field<'a>>),
+    /// A tuple struct; valid with one field.
+    Tuple(Vec<Field<'a>>),
+    Enum(Vec<Variant<'a>>),
+    Union(Token![union]),
+}
+
+pub(super) struct Variant<'a> {
+    pub(super) syn: &'a syn::Variant,
+    pub(super) doc: String,
+    /// As it is written in a file.
+    pub(super) name: Name,
+    pub(super) shape: Shape<'a>,
+}
+
+pub(super) enum Shape<'a> {
+    Unit,
+    Struct(Vec<Field<'a>>),
+    /// Valid with one field.
+    Tuple(Vec<Field<'a>>),
+}
+
+pub(super) struct Field<'a> {
+    pub(super) ty: &'a Type,
+    pub(super) member: Member,
+    pub(super) doc: String,
+    /// As it is written in a file; empty in a tuple.
+    pub(super) name: Name,
+    pub(super) attributes: &'a [Attribute],
+    pub(super) default: Option<Attr<Default>>,
+    pub(super) secret: Option<Attr<()>>,
+    pub(super) range: Option<Attr<Range>>,
+    pub(super) length: Option<Attr<Range>>,
+    pub(super) pattern: Option<Attr<LitStr>>,
+    pub(super) validate: Option<Attr<Path>>,
+    pub(super) rename: Option<Attr<LitStr>>,
+    pub(super) serde: Option<Attr<()>>,
+    pub(super) flatten: Option<Attr<()>>,
+    pub(super) extends: Option<Attr<()>>,
+    pub(super) source: Option<Attr<LitStr>>,
+    pub(super) skip: Option<Attr<()>>,
+}
+
+/// An attribute's value, and where its key is.
+pub(super) struct Attr<T> {
+    pub(super) span: Span,
+    pub(super) value: T,
+}
+
+/// A name in a file, and the Rust tokens it comes from.
+pub(super) struct Name {
+    pub(super) span: Span,
+    pub(super) text: String,
+}
+
+pub(super) enum Default {
+    /// `default`.
+    Bare,
+    /// `default = EXPR`.
+    Value(Expr),
+    /// `default(field = EXPR, …)`.
+    Inherited(Vec<(Name, Expr)>),
+}
+
+/// `1..=64`, with at least one end.
+pub(super) struct Range {
+    pub(super) min: Option<Expr>,
+    pub(super) max: Option<Expr>,
+    /// Whether `max` itself is outside.
+    pub(super) exclusive: bool,
+}
+
+const CONTAINER: [&str; 5] = ["component", "crate", "rename_all", "tag", "validate"];
+const VARIANT: [&str; 2] = ["rename", "rename_all"];
+const FIELD: [&str; 13] = [
+    "default", "extends", "flatten", "length", "non_empty", "pattern", "range", "rename", "secret", "serde", "skip",
+    "source", "validate",
+];
+
+impl<'a> Container<'a> {
+    pub(super) fn parse(input: &'a DeriveInput, errors: &Errors) -> Self {
+        let (mut rename_all, mut tag, mut krate, mut component, mut validate) = (None, None, None, None, None);
+        parse_attributes(&input.attrs, "container", &CONTAINER, errors, |meta, key| {
+            match key {
+                "rename_all" => set(&mut rename_all, meta, text, errors),
+                "tag" => set(&mut tag, meta, text, errors),
+                "crate" => set(&mut krate, meta, path, errors),
+                "component" => set(&mut component, meta, text, errors),
+                "validate" => set(&mut validate, meta, path, errors),
+                _ => return None,
+            }
+            .into()
+        });
+        let rule = Rule::parse(rename_all, errors);
+        let data = match &input.data {
+            syn::Data::Struct(data) => match &data.fields {
+                syn::Fields::Unnamed(fields) => Data::Tuple(tuple(fields, errors)),
+                fields => Data::Struct(Field::parse_all(fields, rule, errors)),
+            },
+            syn::Data::Enum(data) => Data::Enum(data.variants.iter().map(|v| Variant::parse(v, rule, errors)).collect()),
+            syn::Data::Union(data) => Data::Union(data.union_token),
+        };
+        let doc = docs::description(&input.attrs);
+        Container { input, doc, tag, krate, component, validate, data }
+    }
+
+    /// The fields of a struct, or those of all variants.
+    pub(super) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
+        let (fields, variants) = match &self.data {
+            Data::Struct(fields) | Data::Tuple(fields) => (fields.as_slice(), [].as_slice()),
+            Data::Enum(variants) => ([].as_slice(), variants.as_slice()),
+            Data::Union(_) => ([].as_slice(), [].as_slice()),
+        };
+        fields.iter().chain(variants.iter().flat_map(|variant| variant.shape.fields()))
+    }
+}
+
+impl<'a> Variant<'a> {
+    fn parse(syn: &'a syn::Variant, rule: Option<Rule>, errors: &Errors) -> Self {
+        let (mut rename, mut rename_all) = (None, None);
+        parse_attributes(&syn.attrs, "variant", &VARIANT, errors, |meta, key| {
+            match key {
+                "rename" => set(&mut rename, meta, text, errors),
+                "rename_all" => set(&mut rename_all, meta, text, errors),
+                _ => return None,
+            }
+            .into()
+        });
+        let name = Name::new(&syn.ident, rename.as_ref(), rule);
+        let rule = Rule::parse(rename_all, errors);
+        let shape = match &syn.fields {
+            syn::Fields::Unit => Shape::Unit,
+            syn::Fields::Named(_) => Shape::Struct(Field::parse_all(&syn.fields, rule, errors)),
+            syn::Fields::Unnamed(fields) => Shape::Tuple(tuple(fields, errors)),
+        };
+        Variant { syn, doc: docs::description(&syn.attrs), name, shape }
+    }
+}
+
+impl<'a> Shape<'a> {
+    pub(super) fn fields(&self) -> &[Field<'a>] {
+        match self {
+            Shape::Unit => &[],
+            Shape::Struct(fields) | Shape::Tuple(fields) => fields,
+        }
+    }
+}
+
+fn tuple<'a>(fields: &'a syn::FieldsUnnamed, errors: &Errors) -> Vec<Field<'a>> {
+    fields.unnamed.iter().enumerate().map(|(index, field)| Field::parse(field, Member::from(index), None, errors)).collect()
+}
+
+impl<'a> Field<'a> {
+    fn parse_all(fields: &'a syn::Fields, rule: Option<Rule>, errors: &Errors) -> Vec<Self> {
+        fields.iter().zip(fields.members()).map(|(field, member)| Field::parse(field, member, rule, errors)).collect()
+    }
+
+    fn parse(syn: &'a syn::Field, member: Member, rule: Option<Rule>, errors: &Errors) -> Self {
+        let mut field = Field {
+            ty: &syn.ty,
+            member,
+            doc: docs::description(&syn.attrs),
+            name: Name { span: syn.ty.span(), text: String::new() },
+            attributes: &syn.attrs,
+            default: None,
+            secret: None,
+            range: None,
+            length: None,
+            pattern: None,
+            validate: None,
+            rename: None,
+            serde: None,
+            flatten: None,
+            extends: None,
+            source: None,
+            skip: None,
+        };
+        parse_attributes(&syn.attrs, "field", &FIELD, errors, |meta, key| {
+            match key {
+                "default" => set(&mut field.default, meta, |meta| default(meta, errors), errors),
+                "secret" => set(&mut field.secret, meta, flag, errors),
+                "range" => set(&mut field.range, meta, range, errors),
+                "length" => set(&mut field.length, meta, range, errors),
+                "non_empty" => set(&mut field.length, meta, non_empty, errors),
+                "pattern" => set(&mut field.pattern, meta, text, errors),
+                "validate" => set(&mut field.validate, meta, path, errors),
+                "rename" => set(&mut field.rename, meta, text, errors),
+                "serde" => set(&mut field.serde, meta, flag, errors),
+                "flatten" => set(&mut field.flatten, meta, flag, errors),
+                "extends" => set(&mut field.extends, meta, flag, errors),
+                "source" => set(&mut field.source, meta, text, errors),
+                "skip" => set(&mut field.skip, meta, flag, errors),
+                _ => return None,
+            }
+            .into()
+        });
+        if let Some(ident) = &syn.ident {
+            field.name = Name::new(ident, field.rename.as_ref(), rule);
+        }
+        field
+    }
+
+    /// Whether the fields of its type are laid flat, and by which attribute.
+    pub(super) fn inherits(&self) -> Option<&Attr<()>> {
+        self.extends.as_ref().or(self.flatten.as_ref())
+    }
+
+    /// Whether it is itself a setting of the file.
+    pub(super) fn is_setting(&self) -> bool {
+        self.skip.is_none() && self.inherits().is_none()
+    }
+}
+
+impl Name {
+    fn new(ident: &Ident, rename: Option<&Attr<LitStr>>, rule: Option<Rule>) -> Self {
+        let written = ident.unraw().to_string();
+        match (rename, rule) {
+            (Some(rename), _) => Name { span: rename.value.span(), text: rename.value.value() },
+            (None, Some(rule)) => Name { span: ident.span(), text: rule.apply(&written) },
+            (None, None) => Name { span: ident.span(), text: written },
+        }
+    }
+}
+
+/// How `rename_all` spells names.
+#[derive(Clone, Copy)]
+struct Rule(fn(&str) -> String);
+
+const RULES: [(&str, fn(&str) -> String); 8] = [
+    ("lowercase", |name| casing::words(name).concat()),
+    ("UPPERCASE", |name| casing::words(name).concat().to_uppercase()),
+    ("PascalCase", casing::pascal),
+    ("camelCase", casing::camel),
+    ("snake_case", casing::snake),
+    ("SCREAMING_SNAKE_CASE", casing::screaming),
+    ("kebab-case", casing::kebab),
+    ("SCREAMING-KEBAB-CASE", |name| casing::kebab(name).to_uppercase()),
+];
+
+impl Rule {
+    fn parse(attr: Option<Attr<LitStr>>, errors: &Errors) -> Option<Rule> {
+        let attr = attr?;
+        let given = attr.value.value();
+        let rule = RULES.iter().find(|(name, _)| *name == given).map(|(_, apply)| Rule(*apply));
+        if rule.is_none() {
+            errors.on(&attr.value, unknown("rename rule", &given, &RULES.map(|(name, _)| name)));
+        }
+        rule
+    }
+
+    fn apply(self, name: &str) -> String {
+        (self.0)(name)
+    }
+}
+
+/// Parses every `#[config(…)]`; `accept` answers `None` to a key that it does not know.
+fn parse_attributes(
+    attributes: &[Attribute],
+    place: &str,
+    known: &[&str],
+    errors: &Errors,
+    mut accept: impl FnMut(&ParseNestedMeta<'_>, &str) -> Option<syn::Result<()>>,
+) {
+    for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("config")) {
+        if !matches!(attribute.meta, Meta::List(_)) {
+            errors.on(&attribute.meta, "expected attribute arguments in parentheses: `#[config(…)]`");
+            continue;
+        }
+        let parsed = attribute.parse_nested_meta(|meta| {
+            let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+            if let Some(accepted) = accept(&meta, &key) {
+                return accepted;
+            }
+            errors.on(&meta.path, unknown_key(place, &meta.path, known));
+            // What follows is the unknown key's; the next key is worth checking.
+            while !meta.input.is_empty() && !meta.input.peek(Token![,]) {
+                meta.input.parse::<TokenTree>()?;
+            }
+            Ok(())
+        });
+        if let Err(error) = parsed {
+            errors.push(error);
+        }
+    }
+}
+
+fn unknown_key(place: &str, path: &Path, known: &[&str]) -> String {
+    let key = path.get_ident().map_or_else(|| quote::quote!(#path).to_string().replace(' ', ""), ToString::to_string);
+    let elsewhere = [("field", FIELD.as_slice()), ("variant", &VARIANT), ("container", &CONTAINER)]
+        .into_iter()
+        .find(|(_, keys)| keys.contains(&key.as_str()));
+    match elsewhere {
+        Some((home, _)) => {
+            let home = if home == "container" { "type" } else { home };
+            format!("`{key}` is no config {place} attribute; it belongs on a {home}")
+        }
+        None => unknown(&format!("config {place} attribute"), &key, known),
+    }
+}
+
+/// Stores what an attribute says, once.
+fn set<'m, T>(
+    slot: &mut Option<Attr<T>>,
+    meta: &ParseNestedMeta<'m>,
+    parse: impl FnOnce(&ParseNestedMeta<'m>) -> syn::Result<T>,
+    errors: &Errors,
+) -> syn::Result<()> {
+    let value = parse(meta)?;
+    if slot.is_some() {
+        let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
+        errors.on(&meta.path, duplicate("config attribute", &key));
+    } else {
+        *slot = Some(Attr { span: meta.path.span(), value });
+    }
+    Ok(())
+}
+
+fn flag(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
+    if meta.input.is_empty() || meta.input.peek(Token![,]) {
+        return Ok(());
+    }
+    let key = key(meta);
+    Err(meta.input.error(format!("expected `,` after `{key}`, which takes no value")))
+}
+
+fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
+    let key = key(meta);
+    let expected = format!("expected a string: `{key} = \"…\"`");
+    if !meta.input.peek(Token![=]) {
+        return Err(syn::Error::new(meta.path.span(), expected));
+    }
+    match ungrouped(meta.value()?.parse()?) {
+        Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Ok(text),
+        other => Err(syn::Error::new_spanned(other, expected)),
+    }
+}
+
+fn path(meta: &ParseNestedMeta<'_>) -> syn::Result<Path> {
+    let key = key(meta);
+    let expected = format!("expected a path: `{key} = path::to::it`");
+    if !meta.input.peek(Token![=]) {
+        return Err(syn::Error::new(meta.path.span(), expected));
+    }
+    let value = meta.value()?;
+    let span = value.span();
+    value.parse().map_err(|_| syn::Error::new(span, expected))
+}
+
+fn default(meta: &ParseNestedMeta<'_>, errors: &Errors) -> syn::Result<Default> {
+    if meta.input.peek(Token![=]) {
+        return Ok(Default::Value(ungrouped(meta.value()?.parse()?)));
+    }
+    if !meta.input.peek(syn::token::Paren) {
+        return flag(meta).map(|()| Default::Bare);
+    }
+    let content;
+    parenthesized!(content in meta.input);
+    let mut fields: Vec<(Name, Expr)> = Vec::new();
+    let entries = content.parse_terminated(inherited_default, Token![,])?;
+    if entries.is_empty() {
+        return Err(syn::Error::new(meta.path.span(), "expected defaults of inherited fields: `default(field = value)`"));
+    }
+    for (name, value) in entries {
+        match fields.iter().any(|(known, _)| known.text == name.text) {
+            true => errors.at(name.span, duplicate("default of inherited field", &name.text)),
+            false => fields.push((name, value)),
+        }
+    }
+    Ok(Default::Inherited(fields))
+}
+
+/// `field = EXPR`, where the name is that in the file: a string if it is no identifier.
+fn inherited_default(input: ParseStream<'_>) -> syn::Result<(Name, Expr)> {
+    let name = if input.peek(LitStr) {
+        let text: LitStr = input.parse()?;
+        Name { span: text.span(), text: text.value() }
+    } else {
+        let ident = Ident::parse_any(input)?;
+        Name { span: ident.span(), text: ident.unraw().to_string() }
+    };
+    input.parse::<Token![=]>()?;
+    Ok((name, ungrouped(input.parse()?)))
+}
+
+fn range(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
+    let key = key(meta);
+    let expected = format!("expected a range: `{key}(1..=64)`, `{key}(1..)` or `{key}(..=64)`");
+    if !meta.input.peek(syn::token::Paren) {
+        return Err(syn::Error::new(meta.path.span(), expected));
+    }
+    let content;
+    parenthesized!(content in meta.input);
+    if content.is_empty() {
+        return Err(syn::Error::new(meta.path.span(), expected));
+    }
+    let given: Expr = content.parse()?;
+    if !content.is_empty() {
+        return Err(content.error(expected));
+    }
+    match ungrouped(given) {
+        Expr::Range(range) if range.start.is_some() || range.end.is_some() => Ok(Range {
+            min: range.start.map(|expr| ungrouped(*expr)),
+            max: range.end.map(|expr| ungrouped(*expr)),
+            exclusive: matches!(range.limits, RangeLimits::HalfOpen(_)),
+        }),
+        other => Err(syn::Error::new_spanned(other, expected)),
+    }
+}
+
+fn non_empty(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
+    flag(meta)?;
+    let one = Lit::Int(syn::LitInt::new("1", meta.path.span()));
+    let min = Expr::Lit(syn::ExprLit { attrs: Vec::new(), lit: one });
+    Ok(Range { min: Some(min), max: None, exclusive: false })
+}
+
+fn key(meta: &ParseNestedMeta<'_>) -> String {
+    meta.path.get_ident().map(ToString::to_string).unwrap_or_default()
+}
+
+/// A fragment that a `macro_rules!` captured arrives in an invisible group.
+fn ungrouped(mut expr: Expr) -> Expr {
+    while let Expr::Group(group) = expr {
+        expr = *group.expr;
+    }
+    expr
+}
+
+/// The value of a number written out, with its sign.
+pub(super) fn number(expr: &Expr) -> Option<f64> {
+    match expr {
+        Expr::Lit(syn::ExprLit { lit: Lit::Int(int), .. }) => int.base10_digits().parse().ok(),
+        Expr::Lit(syn::ExprLit { lit: Lit::Float(float), .. }) => float.base10_digits().parse().ok(),
+        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => number(expr).map(|number| -number),
+        _ => None,
+    }
+}
