@@ -103,7 +103,7 @@ pub(super) fn kind(
 /// `impl VectorStore for Handle<dyn VectorStore>`.
 pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenStream {
     let methods = contract.methods.iter().map(|method| forward(ident, method, krate));
-    let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait]));
+    let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait::async_trait]));
     quote! {
         #rewritten
         #[automatically_derived]
