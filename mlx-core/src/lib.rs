@@ -1,18 +1,102 @@
-//! wip
-#![forbid(unsafe_code)]
+//! Programs made of interchangeable, compiled-in plugins.
+//!
+//! A plugin is a struct with two annotations: `#[mlx_plugin]`, which describes and registers it at link time, and a
+//! `#[derive(PluginConfig)]` on its settings, which reads them from a file with every mistake reported. One
+//! composition file says which plugins make up a program; [`Registry::activate`] checks all of it, starts the plugins in the
+//! order of their requirements, and hands out typed handles.
+//!
+//! ```
+//! use mlx_core::prelude::*;
+//!
+//! /// How to greet.
+//! #[derive(PluginConfig)]
+//! pub struct GreeterConfig {
+//!     /// The first word.
+//!     #[config(default = "Hello", length(1..=20))]
+//!     pub greeting: String,
+//! }
+//!
+//! /// Greets.
+//! #[mlx_core::contract(name = "greeter", cardinality = "many")]
+//! #[async_trait]
+//! pub trait Greet {
+//!     /// Greets somebody.
+//!     async fn greet(&self, name: &str) -> Result<String>;
+//! }
+//!
+//! /// Greets politely.
+//! #[mlx_plugin(type = Greet)]
+//! pub struct Polite {
+//!     config: GreeterConfig,
+//! }
+//!
+//! #[async_trait]
+//! impl Plugin for Polite {
+//!     type Config = GreeterConfig;
+//!     async fn initialize(config: GreeterConfig, _: &InitContext) -> Result<Self> {
+//!         Ok(Polite { config })
+//!     }
+//! }
+//!
+//! #[async_trait]
+//! impl Greet for Polite {
+//!     async fn greet(&self, name: &str) -> Result<String> {
+//!         Ok(format!("{}, {name}!", self.config.greeting))
+//!     }
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<()> {
+//! let composition = Composition::from_yaml("plugins: [{type: greeter, name: polite, config: {greeting: Good day}}]")?;
+//! let platform = registry().activate(composition).await?;
+//! let greeter = platform.get::<dyn Greet>("polite")?;
+//! assert_eq!(greeter.greet("Ada").await?, "Good day, Ada!");
+//! platform.shutdown().await
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! - `arrow` (default): [`DataFrame`] and the contracts that exchange it.
+//! - `linkme`: accept plugins that are registered with `#[mlx_plugin(…, registration = "linkme")]`.
+#![cfg_attr(not(feature = "linkme"), forbid(unsafe_code))]
+
+// The macros name the crate by its own name, here as everywhere.
 extern crate self as mlx_core;
 
+pub mod composition;
 pub mod config;
+pub mod contracts;
 pub mod diagnostics;
+pub mod handle;
+pub mod platform;
+pub mod plugin;
+pub mod prelude;
+pub mod registry;
 pub mod value;
 
+#[cfg(feature = "arrow")]
+pub use arrow;
+pub use async_trait::async_trait;
+pub use composition::{Composition, Plan};
 pub use config::{NoConfig, PluginConfig, Secret};
-pub use mlx_macros::{PluginConfig, component_config};
+pub use contracts::*;
+pub use diagnostics::{Context, Diagnostic, Error, ErrorKind, Result};
+pub use handle::{BoxStream, Handle};
+pub use mlx_macros::{PluginConfig, component_config, contract, mlx_plugin};
+pub use platform::{Platform, Standalone};
+pub use plugin::{
+    Cardinality, ComponentResult, ComponentStatus, ExecutionContext, Health, HealthStatus, InitContext, Plugin, PluginKind,
+    PluginMetadata,
+};
+pub use registry::{Registry, registry};
 pub use serde_json::{Value as JsonValue, json};
 
 /// What the macros generate paths to. No part of the interface.
 #[doc(hidden)]
 pub mod __private {
+    #[cfg(feature = "linkme")]
+    pub use linkme;
     pub use {async_trait, inventory, schemars, serde, serde_json};
 
     pub type Json = serde_json::Value;

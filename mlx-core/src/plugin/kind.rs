@@ -31,6 +31,29 @@ pub struct KindInfo {
     pub id: TypeId,
 }
 
+impl KindInfo {
+    /// Whether plugins of the type may declare the capability.
+    pub const fn allows(&self, capability: &str) -> bool {
+        let mut index = 0;
+        while index < self.capabilities.len() {
+            if same(self.capabilities[index].as_bytes(), capability.as_bytes()) {
+                return true;
+            }
+            index += 1;
+        }
+        self.capabilities.is_empty()
+    }
+}
+
+/// `==` in a constant.
+const fn same(a: &[u8], b: &[u8]) -> bool {
+    let mut index = 0;
+    while index < a.len() && index < b.len() && a[index] == b[index] {
+        index += 1;
+    }
+    index == a.len() && index == b.len()
+}
+
 /// How many plugins of a type may run in one platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cardinality {

@@ -1,6 +1,6 @@
 //! The life of a plugin: what its author writes, and how the platform drives it.
 
-use super::{ComponentResult, ExecutionContext, Health, InitContext, PluginMetadata};
+use super::{ComponentResult, ExecutionContext, Health, InitContext, PluginKind, PluginMetadata};
 use crate::{
     config::PluginConfig,
     diagnostics::{Error, Result},
@@ -128,6 +128,9 @@ impl<P: Plugin> Lifecycle for P {
     note = "add `#[mlx_plugin(type = \"…\")]` to the struct"
 )]
 pub trait Declared: Sized + Send + Sync + 'static {
+    /// The contract of its type.
+    type Contract: ?Sized + PluginKind;
+
     /// What the plugin says about itself.
     const METADATA: &'static PluginMetadata;
 

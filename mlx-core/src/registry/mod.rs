@@ -12,7 +12,7 @@ pub use registration::{Checked, Registration, StartFuture};
 
 use crate::{
     diagnostics::{Code, Diagnostic, listing, nearest},
-    plugin::{KindInfo, PLANNED_TYPES, Plugin},
+    plugin::{KindInfo, PLANNED_TYPES},
 };
 use foldhash::fast::FixedState;
 use schemars::{Schema, SchemaGenerator};
@@ -154,11 +154,6 @@ impl Registry {
     /// The plugins of this name, whatever their type.
     pub fn named<'r>(&'r self, name: &'r str) -> impl Iterator<Item = &'static Registration> + 'r {
         self.iter().filter(move |registration| registration.metadata().name == name)
-    }
-
-    /// The registration of the plugin `P`, if it is part of this registry.
-    pub(crate) fn find<P: Plugin>(&self) -> Option<&'static Registration> {
-        self.iter().find(|registration| registration.is::<P>())
     }
 
     /// The JSON Schema of a plugin's configuration, made when it is first asked for.

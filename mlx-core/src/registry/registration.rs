@@ -8,7 +8,7 @@ use crate::{
     value::{Node, Reference, Variables},
 };
 use schemars::{Schema, SchemaGenerator};
-use std::{any::TypeId, fmt, future::Future, pin::Pin};
+use std::{fmt, future::Future, pin::Pin};
 
 /// A plugin that is about to start.
 pub type StartFuture = Pin<Box<dyn Future<Output = Result<Instance>> + Send>>;
@@ -29,8 +29,6 @@ pub struct Checked {
 /// type.
 pub struct Registration {
     metadata: &'static PluginMetadata,
-    plugin: TypeId,
-    config: TypeId,
     check: fn(&Node, Reader<'_>) -> Checked,
     start: fn(&Node, Reader<'_>, InitContext) -> Result<StartFuture, Vec<Diagnostic>>,
     schema: fn(&mut SchemaGenerator) -> Schema,
@@ -44,8 +42,6 @@ impl Registration {
     pub const fn new<P: Plugin + Declared>() -> Self {
         Registration {
             metadata: P::METADATA,
-            plugin: TypeId::of::<P>(),
-            config: TypeId::of::<P::Config>(),
             check: check::<P::Config>,
             start: start::<P>,
             schema: <P::Config as ConfigValue>::schema,
@@ -80,11 +76,6 @@ impl Registration {
     /// The JSON Schema of the configuration.
     pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
         (self.schema)(generator)
-    }
-
-    /// Whether this is the record of the plugin `P`.
-    pub(crate) fn is<P: Plugin>(&self) -> bool {
-        self.plugin == TypeId::of::<P>() && self.config == TypeId::of::<P::Config>()
     }
 }
 

@@ -6,6 +6,7 @@
 //!     const __MLX_KIND: &KindInfo = <dyn DataSource as PluginKind>::INFO;
 //!     const _: () = assert!(__MLX_KIND.allows("sql"), "…");      // one for each capability
 //!     impl Declared for Snowflake {
+//!         type Contract = dyn DataSource;
 //!         const METADATA: &'static PluginMetadata = &PluginMetadata { name: "snowflake", kind: __MLX_KIND, … };
 //!         fn provide(this: &Arc<Self>, instance: Instance) -> Instance {
 //!             let instance = instance.provide::<dyn DataSource>(this.clone());  // here the compiler demands the impl
@@ -31,6 +32,7 @@ pub(super) fn expand(plugin: &Plugin, arguments: &Arguments, krate: &Path, descr
     let kinds: Vec<Ident> = (0..=plugin.also.len()).map(|index| format_ident!("__MLX_KIND_{index}")).collect();
     let contracts: Vec<TokenStream> =
         [&plugin.contract].into_iter().chain(&plugin.also).map(|contract| object(contract, krate)).collect();
+    let contract = &contracts[0];
     let capabilities = arguments.capabilities.iter().map(|capability| declared(capability, &kinds));
     let metadata = metadata(plugin, arguments, krate, description, &kinds);
     let registration = registration(plugin, krate);
@@ -45,6 +47,7 @@ pub(super) fn expand(plugin: &Plugin, arguments: &Arguments, krate: &Path, descr
             #(#capabilities)*
             #[automatically_derived]
             impl #krate::plugin::Declared for #ident {
+                type Contract = #contract;
                 const METADATA: &'static #krate::plugin::PluginMetadata = #metadata;
                 #provide
             }

@@ -1,0 +1,9 @@
+//! The file that says which plugins make up a platform, and how it becomes a [`Plan`].
+
+mod document;
+mod order;
+mod plan;
+mod resolve;
+
+pub use document::{Composition, CompositionBuilder, OnFailure, PluginEntry, START_TIMEOUT, STOP_TIMEOUT};
+pub use plan::{Deferred, Plan, Step};

@@ -1,0 +1,220 @@
+//! A running platform.
+
+mod running;
+mod standalone;
+mod start;
+mod status;
+mod step;
+mod stop;
+
+pub use standalone::Standalone;
+pub use status::{PluginState, PluginStatus};
+
+use crate::{
+    composition::{Composition, Plan},
+    diagnostics::{Code, Diagnostic, Error, Result},
+    handle::Handle,
+    plugin::{ComponentResult, ExecutionContext, Health, HealthStatus, PluginKind},
+    registry::Registry,
+};
+use running::{PlatformPeers, Running};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{sync::oneshot, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+
+/// How long a plugin may take to say how it is.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A running platform: every plugin of a composition, started.
+///
+/// Call [`shutdown`](Platform::shutdown) at the end: dropping the platform cannot wait for its plugins, and says so on
+/// standard error.
+pub struct Platform {
+    running: Arc<Running>,
+}
+
+impl Registry {
+    /// Starts a platform: checks the whole composition, then starts its plugins, each after those it requires and
+    /// independent ones at the same time. Either all of it runs afterwards, or nothing does: on failure, and when
+    /// the returned future is dropped, what was started is stopped again in the reverse order.
+    ///
+    /// Must be called in a tokio runtime with time enabled.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong with the composition, before anything
+    /// is started; else the kind of the first failure, with what could not be undone after it.
+    pub async fn activate(&self, composition: Composition) -> Result<Platform> {
+        let plan = self.resolve(&composition)?;
+        Platform::start(plan).await
+    }
+}
+
+impl Platform {
+    /// Starts a plan that has been resolved before.
+    ///
+    /// # Errors
+    /// As [`Registry::activate`].
+    pub async fn start(plan: Plan) -> Result<Platform> {
+        let cancellation = CancellationToken::new();
+        let given_up = cancellation.clone().drop_guard();
+        let (answer, answered) = oneshot::channel();
+        // In a task of its own, so that a caller who stops waiting does not leave half a platform behind.
+        tokio::spawn(async move {
+            let result = start::start(plan, cancellation).await.map(|running| Platform { running });
+            if let Err(Ok(unwanted)) = answer.send(result)
+                && let Err(error) = unwanted.shutdown().await
+            {
+                eprintln!("mlx: {error}");
+            }
+        });
+        let result = answered.await.unwrap_or_else(|_| Err(Error::internal("the start of the platform was interrupted")));
+        given_up.disarm();
+        result
+    }
+
+    /// The composition's name.
+    pub fn name(&self) -> &str {
+        self.running.plan.name()
+    }
+
+    /// What was started, and in which order.
+    pub fn plan(&self) -> &Plan {
+        &self.running.plan
+    }
+
+    /// A handle to a plugin by id or name: `platform.get::<dyn DataSource>("sqlite")`. It follows hot swaps.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound), with what there is.
+    pub fn get<C: ?Sized + PluginKind>(&self, name: &str) -> Result<Handle<C>> {
+        let position = self.running.position(C::INFO, Some(name))?;
+        Handle::new(self.running.slots[position].clone())
+    }
+
+    /// A handle to the type's only plugin, or the one marked `default: true`.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) when there is none, or several and none is marked.
+    pub fn get_default<C: ?Sized + PluginKind>(&self) -> Result<Handle<C>> {
+        let position = self.running.position(C::INFO, None)?;
+        Handle::new(self.running.slots[position].clone())
+    }
+
+    /// Handles to all plugins of a type, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) if a plugin does not implement its type, which the compiler
+    /// rules out.
+    pub fn get_all<C: ?Sized + PluginKind>(&self) -> Result<Vec<Handle<C>>> {
+        self.running.positions_of(C::INFO).iter().map(|position| Handle::new(self.running.slots[*position].clone())).collect()
+    }
+
+    /// Runs a plugin's own job, in a task of its own: a panic is an error, not the end of the program. The id may
+    /// be `type/id` where the id alone is ambiguous.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, [`Cancelled`](crate::ErrorKind::Cancelled) when
+    /// the context was cancelled, else what the plugin reported.
+    pub async fn execute(&self, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
+        let position = self.running.position_of_any(id)?;
+        let lease = self.running.slots[position].lease()?;
+        let plugin = start::lifecycle(&lease)?;
+        let cx = cx.with_peers(Arc::new(PlatformPeers(Arc::downgrade(&self.running))));
+        let cancellation = cx.cancellation().clone();
+        let began = Instant::now();
+        let job = async move {
+            let result = plugin.execute(&cx).await;
+            drop(lease);
+            result
+        };
+        let result = step::run(Duration::MAX, &cancellation, job, |_| async {}).await;
+        let mut result = result.map_err(|error| error.into_error(id, "execute"))?;
+        result.duration = began.elapsed();
+        Ok(result)
+    }
+
+    /// Asks all plugins how they are, at the same time. A plugin that takes longer than five seconds, or panics, is
+    /// unhealthy.
+    pub async fn health(&self) -> PlatformHealth {
+        let mut tasks = JoinSet::new();
+        for (position, status) in self.running.statuses().into_iter().enumerate() {
+            let label = self.running.plan.steps[position].label();
+            let slot = self.running.slots[position].clone();
+            tasks.spawn(async move {
+                if status.state != PluginState::Running {
+                    let why = status.cause.map_or(String::new(), |cause| format!(": {cause}"));
+                    return (label, Health::unhealthy(format!("{}{why}", status.state.as_str())));
+                }
+                let ask = async move { start::lifecycle(&*slot.lease()?)?.health().await };
+                let health = step::run(HEALTH_TIMEOUT, &CancellationToken::new(), ask, |_| async {}).await;
+                let health = health.unwrap_or_else(|error| {
+                    Health::unhealthy(error.diagnostic(&status.id, "say how it is", Code::StartFailed).message)
+                });
+                (label, health)
+            });
+        }
+        let mut plugins = BTreeMap::new();
+        while let Some(answer) = tasks.join_next().await {
+            plugins.extend(answer);
+        }
+        let status = plugins.values().map(|health: &Health| health.status).max().unwrap_or_default();
+        PlatformHealth { status, plugins }
+    }
+
+    /// Where each plugin stands, in the order of the plan.
+    pub fn status(&self) -> Vec<PluginStatus> {
+        self.running.statuses()
+    }
+
+    /// Stops everything in the reverse order of the start: lets the calls in flight finish, then shuts each plugin
+    /// down, each with its deadline. Goes on after a failure. A second call does nothing.
+    ///
+    /// # Errors
+    /// What could not be stopped cleanly.
+    pub async fn shutdown(&self) -> Result<()> {
+        standalone::stopped(stop::stop_all(&self.running).await)
+    }
+
+    /// What should be known although it did not stop the platform from starting: warnings of the composition, and
+    /// plugins that did not start where the composition allows that.
+    pub fn warnings(&self) -> Vec<Diagnostic> {
+        let mut warnings = self.running.plan.warnings().to_vec();
+        for (step, status) in self.running.plan.steps().iter().zip(self.running.statuses()) {
+            if status.state == PluginState::Failed {
+                let cause = status.cause.unwrap_or_default();
+                let message = format!("the platform runs without `{}`: {cause}", step.id);
+                warnings.push(Diagnostic::warning(Code::StartFailed, message).at(step.location.as_ref()).in_path(&step.path));
+            }
+        }
+        warnings
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        if self.running.has_started() {
+            eprintln!("mlx: warning: a platform was dropped without `shutdown().await`; its plugins were not shut down");
+        }
+    }
+}
+
+impl fmt::Debug for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Platform").field("name", &self.name()).field("status", &self.status()).finish_non_exhaustive()
+    }
+}
+
+/// How a platform and its plugins are.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct PlatformHealth {
+    /// The worst status of a plugin.
+    pub status: HealthStatus,
+    /// By type and id: `data_source/sqlite`.
+    pub plugins: BTreeMap<String, Health>,
+}
