@@ -295,14 +295,14 @@ mod component {
     /// What every warehouse has.
     #[derive(mlx_core::PluginConfig, Debug, PartialEq)]
     #[config(component = "data-sources/snowflake")]
-    pub struct Snowflake {
+    pub(crate) struct Snowflake {
         #[config(source = "data-sources/snowflake/component.json:7")]
-        pub account: String,
+        pub(crate) account: String,
         /// The virtual warehouse.
         #[config(default = "COMPUTE_WH", source = "data-sources/snowflake/component.json:12")]
-        pub warehouse: String,
+        pub(crate) warehouse: String,
         #[config(default = 1)]
-        pub threads: u8,
+        pub(crate) threads: u8,
     }
 }
 
@@ -518,8 +518,8 @@ fn generic_types() {
 fn types_with_the_same_name_do_not_share_a_schema() {
     mod other {
         #[derive(mlx_core::PluginConfig)]
-        pub struct Part {
-            pub a: u8,
+        pub(crate) struct Part {
+            pub(crate) a: u8,
         }
     }
     #[derive(PluginConfig)]

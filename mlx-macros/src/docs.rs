@@ -12,7 +12,7 @@ pub(crate) fn description(attributes: &[Attribute]) -> String {
         let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &meta.value else { continue };
         let text = text.value();
         let block = text.contains('\n');
-        lines.extend(text.lines().map(|line| match line.trim_start().strip_prefix('*') {
+        lines.extend(text.split('\n').map(|line| match line.trim_start().strip_prefix('*') {
             Some(rest) if block => stripped(rest),
             _ if block => line.trim().to_owned(),
             _ => stripped(line),

@@ -128,7 +128,7 @@ pub fn schema_of<T: ConfigValue + JsonSchema>() -> Schema {
 pub mod adaptor {
     use super::{ConfigValue, DefaultValue, REDACTED, Reader, from_json};
     use crate::{
-        diagnostics::{Error, Location},
+        diagnostics::{Diagnostic, Location},
         value::Node,
     };
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
@@ -137,7 +137,8 @@ pub mod adaptor {
 
     pub fn deserialize<'de, T: ConfigValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         let json = Value::deserialize(deserializer)?;
-        from_json(json).map_err(|found| D::Error::custom(Error::from_diagnostics("the configuration", found)))
+        // An error of serde is one text.
+        from_json(json).map_err(|found| D::Error::custom(found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("; ")))
     }
 
     pub fn serialize<T: ConfigValue, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

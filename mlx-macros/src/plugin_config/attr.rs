@@ -246,7 +246,7 @@ impl Name {
         let written = ident.unraw().to_string();
         match (rename, rule) {
             (Some(rename), _) => Name { span: rename.value.span(), text: rename.value.value() },
-            (None, Some(rule)) => Name { span: ident.span(), text: rule.apply(&written) },
+            (None, Some(rule)) => Name { span: ident.span(), text: (rule.apply)(&written) },
             (None, None) => Name { span: ident.span(), text: written },
         }
     }
@@ -254,32 +254,31 @@ impl Name {
 
 /// How `rename_all` spells names.
 #[derive(Clone, Copy)]
-struct Rule(fn(&str) -> String);
+struct Rule {
+    name: &'static str,
+    apply: fn(&str) -> String,
+}
 
-const RULES: [(&str, fn(&str) -> String); 8] = [
-    ("lowercase", |name| casing::words(name).concat()),
-    ("UPPERCASE", |name| casing::words(name).concat().to_uppercase()),
-    ("PascalCase", casing::pascal),
-    ("camelCase", casing::camel),
-    ("snake_case", casing::snake),
-    ("SCREAMING_SNAKE_CASE", casing::screaming),
-    ("kebab-case", casing::kebab),
-    ("SCREAMING-KEBAB-CASE", |name| casing::kebab(name).to_uppercase()),
+const RULES: [Rule; 8] = [
+    Rule { name: "lowercase", apply: |name| casing::words(name).concat() },
+    Rule { name: "UPPERCASE", apply: |name| casing::words(name).concat().to_uppercase() },
+    Rule { name: "PascalCase", apply: casing::pascal },
+    Rule { name: "camelCase", apply: casing::camel },
+    Rule { name: "snake_case", apply: casing::snake },
+    Rule { name: "SCREAMING_SNAKE_CASE", apply: casing::screaming },
+    Rule { name: "kebab-case", apply: casing::kebab },
+    Rule { name: "SCREAMING-KEBAB-CASE", apply: |name| casing::kebab(name).to_uppercase() },
 ];
 
 impl Rule {
     fn parse(attr: Option<Attr<LitStr>>, errors: &Errors) -> Option<Rule> {
         let attr = attr?;
         let given = attr.value.value();
-        let rule = RULES.iter().find(|(name, _)| *name == given).map(|(_, apply)| Rule(*apply));
+        let rule = RULES.iter().find(|rule| rule.name == given).copied();
         if rule.is_none() {
-            errors.on(&attr.value, unknown("rename rule", &given, &RULES.map(|(name, _)| name)));
+            errors.on(&attr.value, unknown("rename rule", &given, &RULES.map(|rule| rule.name)));
         }
         rule
-    }
-
-    fn apply(self, name: &str) -> String {
-        (self.0)(name)
     }
 }
 

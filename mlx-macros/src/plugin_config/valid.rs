@@ -1,6 +1,287 @@
-//! What attributes may not say together, one rule a function.
+//! What the parsed attributes may not say, one rule a function.
 
-use super::attr::Container;
+use proc_macro2::Span;
+use syn::{Expr, ExprLit, Lit, spanned::Spanned};
+
+use super::attr::{self, Attr, Container, Data, Default, Field, Name, Range, Shape};
 use crate::errors::Errors;
 
-pub(super) fn check(_container: &Container<'_>, _errors: &Errors) {}
+pub(super) fn check(container: &Container<'_>, errors: &Errors) {
+    no_union(container, errors);
+    no_lifetimes(container, errors);
+    tuples_have_one_field(container, errors);
+    enums_have_variants(container, errors);
+    tag_is_on_an_enum(container, errors);
+    tag_is_no_field(container, errors);
+    component_is_on_a_struct(container, errors);
+    names_are_unique(container, errors);
+    no_attributes_of_others(container, errors);
+    tuples_have_no_names(container, errors);
+    for field in container.fields() {
+        secret_has_no_default(field, errors);
+        inherited_fields_keep_their_own(field, errors);
+        defaults_of_inherited_fields_are_beside_extends(field, errors);
+        skipped_fields_say_nothing(field, errors);
+        foreign_types_check_themselves(field, errors);
+        ranges_are_of_numbers(field, errors);
+        ranges_are_not_empty(field, errors);
+    }
+}
+
+/// Which variant is in a union cannot be known.
+fn no_union(container: &Container<'_>, errors: &Errors) {
+    if let Data::Union(token) = &container.data {
+        errors.on(token, "#[derive(PluginConfig)] is for structs and enums, not for unions");
+    }
+}
+
+/// A plugin keeps its config for as long as it runs.
+fn no_lifetimes(container: &Container<'_>, errors: &Errors) {
+    if let Some(lifetime) = container.input.generics.lifetimes().next() {
+        let message = "a config owns its data and has no lifetime parameters; use `String` in place of `&str`";
+        errors.on(&lifetime.lifetime, message);
+    }
+}
+
+/// The fields of a tuple have no names that a file could use.
+fn tuples_have_one_field(container: &Container<'_>, errors: &Errors) {
+    let check = |fields: &[Field<'_>], at: &dyn quote::ToTokens, what: &str| {
+        if fields.len() != 1 {
+            errors.on(at, format!("{what} has exactly one unnamed field in a config; give the fields names"));
+        }
+    };
+    match &container.data {
+        Data::Tuple(fields) => check(fields, &container.input.ident, "a tuple struct"),
+        Data::Enum(variants) => {
+            for variant in variants {
+                if let Shape::Tuple(fields) = &variant.shape {
+                    check(fields, variant.syn, "a tuple variant");
+                }
+            }
+        }
+        Data::Struct(_) | Data::Union(_) => {}
+    }
+}
+
+/// No file could name a variant.
+fn enums_have_variants(container: &Container<'_>, errors: &Errors) {
+    if matches!(&container.data, Data::Enum(variants) if variants.is_empty()) {
+        errors.on(&container.input.ident, "an enum without variants has no value that a file could name");
+    }
+}
+
+/// A struct has no variants to tell apart.
+fn tag_is_on_an_enum(container: &Container<'_>, errors: &Errors) {
+    match (&container.tag, &container.data) {
+        (Some(tag), Data::Enum(_)) if tag.value.value().is_empty() => errors.on(&tag.value, "the tag has no name"),
+        (Some(tag), Data::Struct(_) | Data::Tuple(_)) => {
+            errors.at(tag.span, "`tag` names the field that tells the variants of an enum apart; this is a struct");
+        }
+        _ => {}
+    }
+}
+
+/// The tag stands in the same mapping as the variant's fields.
+fn tag_is_no_field(container: &Container<'_>, errors: &Errors) {
+    let Some(tag) = container.tag.as_ref().map(|tag| tag.value.value()) else { return };
+    for field in container.fields().filter(|field| field.is_setting() && field.name.text == tag) {
+        errors.at(field.name.span, format!("field `{tag}` has the name of the enum's tag"));
+    }
+}
+
+/// Only fields are inherited.
+fn component_is_on_a_struct(container: &Container<'_>, errors: &Errors) {
+    if let (Some(component), Data::Tuple(_) | Data::Enum(_)) = (&container.component, &container.data) {
+        errors.at(component.span, "`component` says where the fields of a struct come from; this has none");
+    }
+}
+
+/// A file can mean only one of them.
+fn names_are_unique(container: &Container<'_>, errors: &Errors) {
+    let check = |names: &mut dyn Iterator<Item = &Name>, what: &str| {
+        let mut seen: Vec<&str> = Vec::new();
+        for Name { span, text } in names {
+            if text.is_empty() {
+                errors.at(*span, format!("the {what} has no name"));
+            } else if seen.contains(&text.as_str()) {
+                errors.at(*span, format!("duplicate {what} `{text}`"));
+            }
+            seen.push(text);
+        }
+    };
+    let fields = |fields: &[Field<'_>]| check(&mut settings(fields).map(|field| &field.name), "field");
+    match &container.data {
+        Data::Struct(own) => fields(own),
+        Data::Enum(variants) => {
+            check(&mut variants.iter().map(|variant| &variant.name), "variant");
+            for variant in variants {
+                if let Shape::Struct(own) = &variant.shape {
+                    fields(own);
+                }
+            }
+        }
+        Data::Tuple(_) | Data::Union(_) => {}
+    }
+}
+
+fn settings<'f, 'a>(fields: &'f [Field<'a>]) -> impl Iterator<Item = &'f Field<'a>> {
+    fields.iter().filter(|field| field.is_setting())
+}
+
+/// They look as if they did something.
+fn no_attributes_of_others(container: &Container<'_>, errors: &Errors) {
+    let mut lists = vec![container.input.attrs.as_slice()];
+    if let Data::Enum(variants) = &container.data {
+        lists.extend(variants.iter().map(|variant| variant.syn.attrs.as_slice()));
+    }
+    lists.extend(container.fields().map(|field| field.attributes));
+    for attribute in lists.into_iter().flatten() {
+        for other in ["serde", "schemars"] {
+            if attribute.path().is_ident(other) {
+                let message = format!("#[{other}(…)] has no effect on a config; say it with #[config(…)]");
+                errors.on(attribute.path(), message);
+            }
+        }
+    }
+}
+
+/// What is said of a field by its name, or of a set of fields, makes no sense of a single value.
+fn tuples_have_no_names(container: &Container<'_>, errors: &Errors) {
+    let (newtypes, variants): (&[Field<'_>], _) = match &container.data {
+        Data::Tuple(fields) => (fields, [].as_slice()),
+        Data::Enum(variants) => (&[], variants.as_slice()),
+        Data::Struct(_) | Data::Union(_) => return,
+    };
+    for field in newtypes {
+        let given = [
+            ("default", field.default.as_ref().map(|attr| attr.span)),
+            ("rename", field.rename.as_ref().map(|attr| attr.span)),
+            ("flatten", field.flatten.as_ref().map(|attr| attr.span)),
+            ("extends", field.extends.as_ref().map(|attr| attr.span)),
+            ("source", field.source.as_ref().map(|attr| attr.span)),
+            ("skip", field.skip.as_ref().map(|attr| attr.span)),
+        ];
+        refuse(given, errors, |key| format!("`{key}` belongs on a named field"));
+    }
+    for variant in variants {
+        if let Shape::Tuple(fields) = &variant.shape {
+            for field in fields {
+                refuse(all(field), errors, |key| format!("`{key}` belongs on a named field"));
+            }
+        }
+    }
+}
+
+/// It would be in the source, and so in everybody's hands.
+fn secret_has_no_default(field: &Field<'_>, errors: &Errors) {
+    if let (Some(_), Some(default), None) = (&field.secret, &field.default, field.inherits()) {
+        let message = "the default of a secret would be in the source; make the field an `Option`, or leave the default out";
+        errors.at(default.span, message);
+    }
+}
+
+/// What can be said of inherited fields is said where they are declared.
+fn inherited_fields_keep_their_own(field: &Field<'_>, errors: &Errors) {
+    if field.inherits().is_none() {
+        return;
+    }
+    if let (Some(extends), Some(_)) = (&field.extends, &field.flatten) {
+        errors.at(extends.span, "`extends` and `flatten` say the same; keep one of them");
+        return;
+    }
+    let key = if field.extends.is_some() { "extends" } else { "flatten" };
+    let given = all(field).into_iter().filter(|(other, _)| !["default", "extends", "flatten"].contains(other));
+    refuse(given, errors, |other| {
+        format!("`{other}` conflicts with `{key}`: the inherited fields are described where they are declared")
+    });
+    if let Some(Attr { span, value: Default::Bare | Default::Value(_) }) = &field.default {
+        let message = format!("`default` conflicts with `{key}`; change single defaults: `extends, default(field = value)`");
+        errors.at(*span, message);
+    }
+}
+
+/// Other fields have one default.
+fn defaults_of_inherited_fields_are_beside_extends(field: &Field<'_>, errors: &Errors) {
+    if let (Some(Attr { span, value: Default::Inherited(_) }), None) = (&field.default, &field.extends) {
+        errors.at(*span, "`default(…)` belongs beside `extends`; the default of a field is `default = value`");
+    }
+}
+
+/// No file has them.
+fn skipped_fields_say_nothing(field: &Field<'_>, errors: &Errors) {
+    if field.skip.is_some() {
+        let given = all(field).into_iter().filter(|(other, _)| *other != "skip");
+        refuse(given, errors, |other| format!("`{other}` conflicts with `skip`: the field is not in the file"));
+    }
+}
+
+/// Their values are opaque here.
+fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
+    if field.serde.is_some() && field.inherits().is_none() && field.skip.is_none() {
+        let given = all(field).into_iter().filter(|(other, _)| ["length", "pattern", "range"].contains(other));
+        refuse(given, errors, |other| format!("`{other}` conflicts with `serde`: the type checks itself; use `validate`"));
+    }
+}
+
+/// A text written out is no number; anything else is for the compiler to decide.
+fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
+    let ends = |range: &'_ Option<Attr<Range>>| -> Vec<Expr> {
+        range.iter().flat_map(|attr| [&attr.value.min, &attr.value.max]).flatten().cloned().collect()
+    };
+    for end in ends(&field.range) {
+        if matches!(&end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_))) {
+            errors.on(&end, "expected a number");
+        }
+    }
+    for end in ends(&field.length) {
+        let literal = matches!(end, Expr::Lit(_) | Expr::Unary(_));
+        if literal && attr::number(&end).is_none_or(|length| length < 0.0 || length.fract() != 0.0) {
+            errors.on(&end, "expected a whole number that is not negative");
+        }
+    }
+}
+
+/// No value could be right.
+fn ranges_are_not_empty(field: &Field<'_>, errors: &Errors) {
+    for (key, range) in [("range", &field.range), ("length", &field.length)] {
+        let Some(Attr { value: Range { min: Some(low), max: Some(high), exclusive }, .. }) = range else { continue };
+        let (Some(min), Some(max)) = (attr::number(low), attr::number(high)) else { continue };
+        if min > max || (*exclusive && min == max) {
+            let span = low.span().join(high.span()).unwrap_or_else(|| low.span());
+            errors.at(span, format!("the {key} is empty: no value is right"));
+        }
+    }
+}
+
+/// Every attribute that is given, and where.
+fn all(field: &Field<'_>) -> [(&'static str, Option<Span>); 12] {
+    fn span<T>(attr: &Option<Attr<T>>) -> Option<Span> {
+        attr.as_ref().map(|attr| attr.span)
+    }
+    [
+        ("default", span(&field.default)),
+        ("extends", span(&field.extends)),
+        ("flatten", span(&field.flatten)),
+        ("length", span(&field.length)),
+        ("pattern", span(&field.pattern)),
+        ("range", span(&field.range)),
+        ("rename", span(&field.rename)),
+        ("secret", span(&field.secret)),
+        ("serde", span(&field.serde)),
+        ("skip", span(&field.skip)),
+        ("source", span(&field.source)),
+        ("validate", span(&field.validate)),
+    ]
+}
+
+fn refuse(
+    given: impl IntoIterator<Item = (&'static str, Option<Span>)>,
+    errors: &Errors,
+    message: impl Fn(&str) -> String,
+) {
+    for (key, span) in given {
+        if let Some(span) = span {
+            errors.at(span, message(key));
+        }
+    }
+}
