@@ -73,6 +73,7 @@ pub mod platform;
 pub mod plugin;
 pub mod prelude;
 pub mod registry;
+mod runtime;
 pub mod value;
 
 #[cfg(feature = "arrow")]
@@ -90,6 +91,7 @@ pub use plugin::{
     PluginMetadata,
 };
 pub use registry::{Registry, registry};
+pub use runtime::block_on;
 pub use serde_json::{Value as JsonValue, json};
 
 /// What the macros generate paths to. No part of the interface.

@@ -84,20 +84,23 @@ impl<'c> Resolver<'c> {
             self.candidates.push(Candidate { entry, registration, checked });
         }
         self.candidates.sort_by(|a, b| a.key().cmp(&b.key()));
-        for pair in self.candidates.windows(2) {
-            if pair[0].key() == pair[1].key() {
-                let (kind, id) = pair[0].key();
-                let second = pair[1].entry;
-                let at = second.id.as_ref().map_or(&second.name, |id| id);
-                self.found.push(
+        let mut twins = Vec::new();
+        self.candidates.dedup_by(|second, first| {
+            let twin = first.key() == second.key();
+            if twin {
+                let (kind, id) = first.key();
+                let at = second.entry.id.as_ref().unwrap_or(&second.entry.name);
+                twins.push(
                     Diagnostic::error(Code::DuplicateId, format!("two plugins of type `{kind}` run as `{id}`"))
                         .at(at.location.as_ref())
-                        .in_path(&second.path)
-                        .related("the other one is here", pair[0].entry.location.as_ref())
+                        .in_path(&second.entry.path)
+                        .related("the other one is here", first.entry.location.as_ref())
                         .help("give one of them an `id` of its own, or remove it"),
                 );
             }
-        }
+            twin
+        });
+        self.found.append(&mut twins);
         for candidate in &self.candidates {
             let metadata = candidate.metadata();
             if !metadata.supports_this_platform() {
@@ -267,14 +270,15 @@ impl<'c> Resolver<'c> {
         if meant.is_empty() {
             return;
         }
-        let mut known: BTreeSet<&str> = self.composition.plugins().iter().map(PluginEntry::id).collect();
+        let mut known: BTreeSet<&str> = self.candidates.iter().map(|candidate| candidate.entry.id()).collect();
         for metadata in self.registry.iter().map(|registration| registration.metadata()) {
             known.insert(metadata.name);
             known.extend(metadata.capabilities);
         }
+        let in_file: HashSet<&str> = self.composition.plugins().iter().map(PluginEntry::id).collect();
         let mut reported = HashSet::new();
         for (name, declared) in meant {
-            if known.contains(name) || !reported.insert(*name) {
+            if known.contains(name) || in_file.contains(name) || !reported.insert(*name) {
                 continue;
             }
             let Some(near) = nearest(name, known.iter().copied()) else { continue };

@@ -63,6 +63,8 @@ pub trait Ranged {
 pub trait Length {
     /// What is counted.
     const UNIT: &'static str;
+    /// Whether the value must not be shown.
+    const SECRET: bool = false;
     /// How many there are.
     fn length(&self) -> Option<usize>;
 }
@@ -101,6 +103,7 @@ impl Length for String {
 
 impl<T: Length> Length for Option<T> {
     const UNIT: &'static str = T::UNIT;
+    const SECRET: bool = T::SECRET;
     fn length(&self) -> Option<usize> {
         self.as_ref().and_then(T::length)
     }
@@ -108,6 +111,7 @@ impl<T: Length> Length for Option<T> {
 
 impl<T: Length> Length for Secret<T> {
     const UNIT: &'static str = T::UNIT;
+    const SECRET: bool = true;
     fn length(&self) -> Option<usize> {
         self.expose().length()
     }

@@ -75,12 +75,18 @@ pub enum Absent<T> {
 pub struct Place<'n> {
     key: Option<&'static str>,
     location: Option<&'n Location>,
+    secret: bool,
 }
 
 impl<'n> Place<'n> {
     /// The value being read itself.
     pub fn of(node: &'n Node) -> Self {
-        Place { key: None, location: node.location.as_ref() }
+        Place { key: None, location: node.location.as_ref(), secret: false }
+    }
+
+    /// Keeps the text of a secret out of the excerpt.
+    fn hidden(self, secret: bool) -> Self {
+        Place { secret, ..self }
     }
 }
 
@@ -154,7 +160,10 @@ impl<'a> Reader<'a> {
 
     /// Reports a finding in the value being read.
     #[inline(never)]
-    pub fn report(&mut self, diagnostic: Diagnostic) {
+    pub fn report(&mut self, mut diagnostic: Diagnostic) {
+        if self.is_secret() {
+            diagnostic.location = diagnostic.location.map(Location::without_text);
+        }
         let path = self.path();
         self.diagnostics.push(diagnostic.in_path(path));
     }
@@ -211,7 +220,8 @@ impl<'a> Reader<'a> {
         let mut answers = Resolved::new();
         for reference in template.references().filter(|reference| reference.needs_plugin()) {
             answers.insert(reference.clone(), String::new());
-            self.references.push((reference.clone(), node.location.clone()));
+            // What surrounds the reference may be a part of the secret.
+            self.references.push((reference.clone(), node.location.clone().map(Location::without_text)));
         }
         match template.render(self.variables, &answers) {
             // A text without references, only escapes, can be checked now.
@@ -442,6 +452,7 @@ impl<'a> Reader<'a> {
         let Some(number) = value.as_ref().and_then(Ranged::number) else { return };
         if !bounds.contains(number) {
             let number = if T::SECRET || self.is_secret() { "the value".to_owned() } else { format!("`{number}`") };
+            let place = place.hidden(T::SECRET);
             self.refused(place, Code::OutOfRange, format!("{number} is out of range: expected {bounds}"));
         }
     }
@@ -452,6 +463,7 @@ impl<'a> Reader<'a> {
         let Some(length) = value.as_ref().and_then(Length::length) else { return };
         if !bounds.contains(length) {
             let unit = T::UNIT;
+            let place = place.hidden(T::SECRET);
             self.refused(place, Code::WrongLength, format!("it has {length} {unit}: expected {bounds} {unit}"));
         }
     }
@@ -467,16 +479,18 @@ impl<'a> Reader<'a> {
     ) {
         if let Some(Err(error)) = value.map(check) {
             let message = if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
-            self.refused(place, Code::InvalidValue, message);
+            self.refused(place.hidden(secret), Code::InvalidValue, message);
         }
     }
 
     #[inline(never)]
     fn refused(&mut self, place: Place<'_>, code: Code, message: String) {
+        self.secrets += u32::from(place.secret);
         match place.key {
             Some(key) => self.nested(key, |cx| cx.error(code, message, place.location)),
             None => self.error(code, message, place.location),
         }
+        self.secrets -= u32::from(place.secret);
     }
 
     /// The variant of an enum that is written `"name"` or `{name: …}`, and its content.
@@ -563,12 +577,12 @@ impl<'n> Fields<'n> {
 
     /// The value of the field `key`, for a check.
     pub fn place(&self, key: &'static str) -> Place<'n> {
-        Place { key: Some(key), location: self.location_of(key) }
+        Place { key: Some(key), location: self.location_of(key), secret: false }
     }
 
     /// The whole mapping, for a check.
     pub fn whole(&self) -> Place<'n> {
-        Place { key: None, location: self.location }
+        Place { key: None, location: self.location, secret: false }
     }
 
     /// Where the value of `key` was written.

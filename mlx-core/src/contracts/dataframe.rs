@@ -113,7 +113,7 @@ impl DataFrame {
     /// number.
     pub fn f64_column(&self, name: &str) -> Result<Vec<f64>> {
         let column = self.column(name)?;
-        let nulls = column.null_count();
+        let nulls = column.logical_null_count();
         let numbers = cast(&column, &DataType::Float64)?;
         if numbers.null_count() > nulls {
             return Err(Error::invalid(format!("the column `{name}` has values that are not numbers")));

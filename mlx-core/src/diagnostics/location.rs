@@ -49,11 +49,17 @@ pub struct Location {
     pub line: u32,
     /// The column in characters, counted from 1.
     pub column: u32,
-    /// How many characters the span covers; at least 1.
+    /// How many characters the span covers. With 0, its text is not to be shown: it may be a secret.
     pub length: u32,
 }
 
 impl Location {
+    /// The same position, whose text no excerpt shows.
+    #[must_use]
+    pub fn without_text(self) -> Self {
+        Location { length: 0, ..self }
+    }
+
     fn key(&self) -> (&str, u32, u32) {
         (self.source.name(), self.line, self.column)
     }

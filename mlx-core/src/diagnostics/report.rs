@@ -60,7 +60,7 @@ impl<'a> Report<'a> {
 fn visible(line: &str, location: &Location) -> (String, usize, usize) {
     let characters: Vec<char> = line.chars().collect();
     let start = (location.column.saturating_sub(1) as usize).min(characters.len());
-    let end = (start + location.length.max(1) as usize).min(characters.len());
+    let end = (start + location.length as usize).min(characters.len());
     let before: String = characters[..start].iter().collect();
     let span: String = characters[start..end].iter().collect();
     let before = if only_keys(&before) { before.replace('\t', " ") } else { "… ".to_owned() };

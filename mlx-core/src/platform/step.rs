@@ -4,7 +4,11 @@
 //! of its own holds both.
 
 use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result};
-use std::{any::Any, future::Future, time::Duration};
+use std::{
+    any::Any,
+    future::Future,
+    time::{Duration, Instant},
+};
 use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -35,13 +39,22 @@ where
     let (answer, answered) = oneshot::channel();
     let given_up = cancellation.child_token();
     let watched = given_up.clone();
+    let began = Instant::now();
     let task = tokio::spawn(async move {
         let result = tokio::select! {
             biased;
             result = step => result,
             () = watched.cancelled() => return,
         };
-        if let Err(Ok(late)) = answer.send(result) {
+        // A step that blocks the only thread of a runtime also keeps the timer from firing.
+        let unwanted = match began.elapsed() < deadline {
+            true => answer.send(result).err(),
+            false => {
+                drop(answer);
+                Some(result)
+            }
+        };
+        if let Some(Ok(late)) = unwanted {
             abandon(late).await;
         }
     });
@@ -49,6 +62,7 @@ where
         Ok(Ok(result)) => result.map_err(StepError::Failed),
         Ok(Err(_)) => Err(match task.await {
             Err(error) if error.is_panic() => StepError::Panicked(panic_message(error.into_panic().as_ref())),
+            _ if began.elapsed() >= deadline => StepError::Deadline(deadline),
             _ => StepError::Cancelled,
         }),
         Err(_) => {

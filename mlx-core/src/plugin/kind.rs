@@ -43,6 +43,65 @@ impl KindInfo {
         }
         self.capabilities.is_empty()
     }
+
+    /// Stops the compiler at a capability that none of a plugin's types allows, and says which they do allow.
+    #[doc(hidden)]
+    #[track_caller]
+    pub const fn assert_allowed(kinds: &[&KindInfo], capability: &str) {
+        let mut message = Message { text: [0; 512], len: 0 };
+        message.push("`");
+        message.push(capability);
+        message.push("` is not a capability of ");
+        let mut index = 0;
+        while index < kinds.len() {
+            let kind = kinds[index];
+            if kind.allows(capability) {
+                return;
+            }
+            message.push(if index == 0 { "`" } else { "; nor of `" });
+            message.push(kind.name);
+            message.push("`, which has");
+            let mut known = 0;
+            while known < kind.capabilities.len() {
+                message.push(if known == 0 { " `" } else { ", `" });
+                message.push(kind.capabilities[known]);
+                message.push("`");
+                known += 1;
+            }
+            index += 1;
+        }
+        message.panic();
+    }
+}
+
+/// A text that is put together in a constant. What is too much for it is left out.
+struct Message {
+    text: [u8; 512],
+    len: usize,
+}
+
+impl Message {
+    const fn push(&mut self, part: &str) {
+        let part = part.as_bytes();
+        // Whole parts only, so that the text stays UTF-8.
+        if self.len + part.len() > self.text.len() {
+            return;
+        }
+        let mut index = 0;
+        while index < part.len() {
+            self.text[self.len] = part[index];
+            self.len += 1;
+            index += 1;
+        }
+    }
+
+    #[track_caller]
+    const fn panic(&self) -> ! {
+        match std::str::from_utf8(self.text.split_at(self.len).0) {
+            Ok(text) => panic!("{}", text),
+            Err(_) => panic!("the plugin type does not have this capability"),
+        }
+    }
 }
 
 /// `==` in a constant.

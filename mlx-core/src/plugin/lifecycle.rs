@@ -1,6 +1,6 @@
 //! The life of a plugin: what its author writes, and how the platform drives it.
 
-use super::{ComponentResult, ExecutionContext, Health, InitContext, PluginKind, PluginMetadata};
+use super::{ComponentResult, ExecutionContext, Health, InitContext, KindInfo, PluginKind, PluginMetadata};
 use crate::{
     config::PluginConfig,
     diagnostics::{Error, Result},
@@ -127,21 +127,30 @@ impl<P: Plugin> Lifecycle for P {
     label = "not declared",
     note = "add `#[mlx_plugin(type = \"…\")]` to the struct"
 )]
-pub trait Declared: Sized + Send + Sync + 'static {
+pub trait Declared: Sized + 'static {
     /// The contract of its type.
     type Contract: ?Sized + PluginKind;
 
     /// What the plugin says about itself.
     const METADATA: &'static PluginMetadata;
 
-    /// Offers the plugin as each of its types.
-    fn provide(this: &Arc<Self>, instance: Instance) -> Instance;
+    /// Its type.
+    const KIND: &'static KindInfo = <Self::Contract as PluginKind>::INFO;
+
+    /// The plugin as what its type says.
+    fn contract(this: Arc<Self>) -> Arc<Self::Contract>;
+
+    /// Offers the plugin as each of its further types.
+    fn provide(_this: &Arc<Self>, instance: Instance) -> Instance {
+        instance
+    }
 }
 
 /// Makes what a slot publishes from a plugin.
 pub(crate) fn instance_of<P: Plugin + Declared>(plugin: P) -> Instance {
     let plugin = Arc::new(plugin);
-    P::provide(&plugin, Instance::new()).provide::<dyn Lifecycle>(plugin)
+    let instance = Instance::new().provide(P::contract(plugin.clone()));
+    P::provide(&plugin, instance).provide::<dyn Lifecycle>(plugin)
 }
 
 impl<C: ?Sized + Send + Sync + 'static> Handle<C> {

@@ -8,8 +8,10 @@ use super::Registration;
 /// A crate that `link!` named, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LinkExpectation {
-    /// The crate's name in Rust code.
+    /// The crate's own name in Rust code.
     pub krate: &'static str,
+    /// The module of the `link!`.
+    pub module: &'static str,
     /// The file of the `link!`.
     pub file: &'static str,
     /// Its line.
@@ -29,18 +31,22 @@ pub static LINKME: [Registration];
 /// mlx_core::link!(mlx_plugins, my_plugins);
 /// ```
 ///
-/// A crate that registers no plugin although it is linked here is reported by
-/// [`Registry::problems`](crate::Registry::problems) and refused by `activate`.
+/// Each crate must register a plugin, or `link!` crates that do, as one does that gathers plugin crates and
+/// re-exports them. A crate that Cargo.toml renames is named with its own name beside it: `link!(ours = my_plugins)`.
+/// Another is reported by [`Registry::problems`](crate::Registry::problems) and refused by `activate`.
 #[macro_export]
 macro_rules! link {
-    ($($krate:ident),+ $(,)?) => {
+    (@own $krate:ident) => { ::core::stringify!($krate) };
+    (@own $krate:ident $own:ident) => { ::core::stringify!($own) };
+    ($($krate:ident $(= $own:ident)?),+ $(,)?) => {
         const _: () = {
             $(
                 #[allow(unused_extern_crates)]
                 extern crate $krate as _;
                 $crate::__private::inventory::submit! {
                     $crate::registry::LinkExpectation {
-                        krate: ::core::stringify!($krate),
+                        krate: $crate::link!(@own $krate $($own)?),
+                        module: ::core::module_path!(),
                         file: ::core::file!(),
                         line: ::core::line!(),
                     }

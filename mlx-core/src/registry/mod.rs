@@ -65,13 +65,19 @@ impl Registry {
         let mut problems = Vec::new();
         expectations.sort_by_key(|expectation| (expectation.file, expectation.line, expectation.krate));
         expectations.dedup();
-        let crates: BTreeSet<&str> =
-            plugins.iter().filter_map(|r| r.metadata().declared.module.split("::").next()).collect();
-        for LinkExpectation { krate, file, line } in expectations {
+        let modules = plugins.iter().map(|r| r.metadata().declared.module);
+        // A crate that links others stands for them; whether they register something is their own expectation.
+        let modules = modules.chain(expectations.iter().map(|expectation| expectation.module));
+        let crates: BTreeSet<&str> = modules.filter_map(|module| module.split("::").next()).collect();
+        for LinkExpectation { krate, file, line, .. } in expectations {
             if !crates.contains(krate) {
                 problems.push(
                     Diagnostic::error(Code::UnmetLink, format!("`link!({krate})` at {file}:{line} names a crate that registers no plugin"))
-                        .help(format!("enable a feature of `{krate}` that has a plugin, or remove it from `link!`")),
+                        .help(format!(
+                            "enable a feature of `{krate}` that has a plugin, or remove it from `link!`; \
+                             if it only re-exports plugin crates, name them in a `link!` of its own; if Cargo.toml renames it, \
+                             write `link!({krate} = its_own_name)`"
+                        )),
                 );
             }
         }

@@ -183,6 +183,10 @@ impl Builder<'_> {
                                 .help("write the keys out, or use an alias for the whole mapping");
                             self.diagnostics.push(diagnostic);
                         }
+                        // A block mapping has no bracket to point at: its first key stands for it.
+                        if let Some(start) = open.node.location.as_mut().filter(|start| **start == location) {
+                            start.length = location.length;
+                        }
                         open.key = Some((key, location));
                     }
                     (_, location) => {
