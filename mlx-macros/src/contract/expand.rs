@@ -23,8 +23,8 @@
 //! }
 //! ```
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote, quote_spanned};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{format_ident, quote};
 use syn::{FnArg, ItemTrait, Path, TypeParamBound, parse_quote};
 
 use super::{
@@ -131,15 +131,16 @@ fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
             }
         }
     }
-    let span = method.output;
-    // Not `Handle::pin(self)?` in one: the question mark is about the method's result.
+    // An error type that cannot take ours is reported at the method's result.
+    let at = |tokens: TokenStream| located(tokens, method.output);
     let lease = Ident::new("__mlx_lease", Span::mixed_site());
     let stream = Ident::new("__mlx_stream", Span::mixed_site());
     let call = quote!(<dyn #ident as #ident>::#name(&*#lease, #(#arguments),*));
-    let pin = quote_spanned!(span=> let #lease = #krate::handle::Handle::pin(self)?;);
+    let pin = at(quote!(#krate::handle::Handle::pin(self)?));
+    let pin = quote!(let #lease = #pin;);
     let answer = match method.call {
         Call::Blocking => call,
-        Call::Async | Call::Boxed => quote!(#krate::handle::Lease::run(&#lease, #call).await),
+        Call::Async | Call::Boxed => at(quote!(#krate::handle::Lease::run(&#lease, #call).await)),
     };
     let body = if method.stream {
         quote! {
@@ -158,4 +159,22 @@ fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
         #(#conditions)*
         #signature { #body }
     }
+}
+
+/// The tokens, to be reported at `span`; what they mean stays what it was.
+fn located(tokens: TokenStream, span: Span) -> TokenStream {
+    tokens
+        .into_iter()
+        .map(|token| {
+            let span = token.span().located_at(span);
+            let mut token = match token {
+                TokenTree::Group(group) => {
+                    TokenTree::Group(Group::new(group.delimiter(), located(group.stream(), span)))
+                }
+                other => other,
+            };
+            token.set_span(span);
+            token
+        })
+        .collect()
 }

@@ -126,7 +126,7 @@ fn cardinality(arguments: &Arguments, errors: &Errors) -> Cardinality {
     match value.strip_prefix("one per ") {
         Some(setting) if plugin_types::is_snake(setting) => return Cardinality::OnePer(setting.to_owned()),
         Some(setting) => errors.at(text.span(), format!("`{setting}` is not the name of a setting")),
-        None => errors.at(text.span(), unknown("`cardinality`", &value, &["one", "many", "one per SETTING"])),
+        None => errors.at(text.span(), unknown("cardinality", &value, &["one", "many", "one per SETTING"])),
     }
     Cardinality::Many
 }
@@ -274,6 +274,9 @@ fn generics(signature: &Signature) -> syn::Result<()> {
 
 /// Whether the result is a stream.
 fn stream(signature: &Signature, output: &Type) -> syn::Result<bool> {
+    if let Some(span) = Parts::of(output).impl_trait {
+        return refuse_at(span, signature, "returns an `impl Trait`\nhelp: return a `Box<dyn …>`");
+    }
     let Some(result) = last_segment(output).filter(|segment| segment.ident == "Result") else {
         return refuse_at(output.span(), signature, "returns no `Result`, and a call through a handle can fail");
     };
@@ -371,8 +374,7 @@ impl Parts {
     }
 
     fn output(&self) -> Option<(Span, &'static str)> {
-        None.or(self.impl_trait.map(|span| (span, "returns an `impl Trait`\nhelp: return a `Box<dyn …>`")))
-            .or(self.itself.map(|span| (span, "returns a `Self`, which is another type for each plugin")))
+        None.or(self.itself.map(|span| (span, "returns a `Self`, which is another type for each plugin")))
             .or(self.stream.map(|span| {
                 (span, "returns a stream inside something else, where it cannot be kept alive\nhelp: return `Result<mlx_core::BoxStream<T>>`")
             }))

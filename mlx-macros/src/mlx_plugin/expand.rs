@@ -1,25 +1,23 @@
 //! The code that makes a struct a plugin.
 //!
 //! ```text
-//! #[cfg(…)]                                          // those of the struct
+//! #[cfg(…)]                                                      // those of the struct
 //! const _: () = {
-//!     const __MLX_KIND: &KindInfo = <dyn DataSource as PluginKind>::INFO;
-//!     const _: () = assert!(__MLX_KIND.allows("sql"), "…");      // one for each capability
+//!     const _: () = KindInfo::assert_allowed(&[<Snowflake as Declared>::KIND], "sql");    // one a capability
 //!     impl Declared for Snowflake {
 //!         type Contract = dyn DataSource;
-//!         const METADATA: &'static PluginMetadata = &PluginMetadata { name: "snowflake", kind: __MLX_KIND, … };
-//!         fn provide(this: &Arc<Self>, instance: Instance) -> Instance {
-//!             let instance = instance.provide::<dyn DataSource>(this.clone());  // here the compiler demands the impl
-//!             instance
-//!         }
+//!         const METADATA: &'static PluginMetadata = &PluginMetadata { name: "snowflake", … };
+//!         fn contract(this: Arc<Self>) -> Arc<Self::Contract> { this }      // demands `impl DataSource`
 //!     }
-//!     inventory::submit! { Registration::new::<Snowflake>() }     // and here `impl Plugin`
+//!     inventory::submit! { Registration::new::<Snowflake>() }               // demands `impl Plugin`
 //! };
 //! ```
+//!
+//! For each type in `also` there is a constant with its `KindInfo`, and `Declared::provide` casts to it.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{LitStr, Path};
+use syn::{LitStr, Path, spanned::Spanned};
 
 use super::{
     attr::Arguments,
@@ -27,29 +25,36 @@ use super::{
 };
 use crate::casing;
 
-pub(super) fn expand(plugin: &Plugin, arguments: &Arguments, krate: &Path, description: &str) -> TokenStream {
+pub(super) fn expand(
+    plugin: &Plugin,
+    contract: &Contract,
+    arguments: &Arguments,
+    krate: &Path,
+    description: &str,
+) -> TokenStream {
     let Plugin { ident, conditions, .. } = plugin;
-    let kinds: Vec<Ident> = (0..=plugin.also.len()).map(|index| format_ident!("__MLX_KIND_{index}")).collect();
-    let contracts: Vec<TokenStream> =
-        [&plugin.contract].into_iter().chain(&plugin.also).map(|contract| object(contract, krate)).collect();
-    let contract = &contracts[0];
-    let capabilities = arguments.capabilities.iter().map(|capability| declared(capability, &kinds));
+    let contract = object(contract, krate);
+    let also: Vec<_> = plugin.also.iter().map(|contract| object(contract, krate)).collect();
+    let further: Vec<_> = (0..also.len()).map(|index| format_ident!("__MLX_KIND_{index}")).collect();
+    let kinds: Vec<_> = [quote!(<#ident as #krate::plugin::Declared>::KIND)]
+        .into_iter()
+        .chain(further.iter().map(Ident::to_token_stream))
+        .collect();
+    let capabilities = arguments.capabilities.iter().map(|capability| allowed(capability, &kinds, krate));
     let metadata = metadata(plugin, arguments, krate, description, &kinds);
+    let cast = cast(ident, krate, &also);
     let registration = registration(plugin, krate);
-    let provide = provide(ident, krate, &contracts);
     quote! {
         #(#conditions)*
         #[allow(deprecated, non_local_definitions)]
         const _: () = {
-            #(
-                const #kinds: &'static #krate::plugin::KindInfo = <#contracts as #krate::plugin::PluginKind>::INFO;
-            )*
+            #(const #further: &#krate::plugin::KindInfo = <#also as #krate::plugin::PluginKind>::INFO;)*
             #(#capabilities)*
             #[automatically_derived]
             impl #krate::plugin::Declared for #ident {
                 type Contract = #contract;
                 const METADATA: &'static #krate::plugin::PluginMetadata = #metadata;
-                #provide
+                #cast
             }
             #registration
         };
@@ -57,25 +62,27 @@ pub(super) fn expand(plugin: &Plugin, arguments: &Arguments, krate: &Path, descr
 }
 
 /// `dyn DataSource`.
-fn object(contract: &Contract, krate: &Path) -> TokenStream {
+pub(super) fn object(contract: &Contract, krate: &Path) -> TokenStream {
     match contract {
         Contract::BuiltIn(name, span) => {
             let name = Ident::new(name, *span);
             quote_spanned!(*span=> dyn #krate::#name)
         }
-        Contract::Foreign(path) => quote!(dyn #path),
+        Contract::Foreign(path) => {
+            let path_start = path.span();
+            quote_spanned!(path_start=> dyn #path)
+        }
     }
 }
 
 /// A mistake in a capability is found by the compiler, because only it knows the contracts of other crates.
-fn declared(capability: &LitStr, kinds: &[Ident]) -> TokenStream {
-    let message = format!("`{}` is not a capability of this plugin type", capability.value());
+fn allowed(capability: &LitStr, kinds: &[TokenStream], krate: &Path) -> TokenStream {
     quote_spanned! {capability.span()=>
-        const _: () = ::core::assert!(#(#kinds.allows(#capability))||*, #message);
+        const _: () = #krate::plugin::KindInfo::assert_allowed(&[#(#kinds),*], #capability);
     }
 }
 
-fn metadata(plugin: &Plugin, arguments: &Arguments, krate: &Path, description: &str, kinds: &[Ident]) -> TokenStream {
+fn metadata(plugin: &Plugin, arguments: &Arguments, krate: &Path, description: &str, kinds: &[TokenStream]) -> TokenStream {
     let Arguments { capabilities, conflicts_with, integration_points, data_formats, platforms, .. } = arguments;
     let Arguments { memory_mib, cpu_cores, gpus, .. } = arguments;
     let name = &plugin.name;
@@ -151,24 +158,30 @@ fn requirement(requirement: &Requirement, krate: &Path) -> TokenStream {
     }
 }
 
-/// Its tokens are the struct's name to the compiler, which reports a missing `impl` where it casts.
-fn provide(ident: &Ident, krate: &Path, contracts: &[TokenStream]) -> TokenStream {
+/// Its tokens stand at the struct's name, because the compiler reports a missing `impl` where it casts.
+fn cast(ident: &Ident, krate: &Path, also: &[TokenStream]) -> TokenStream {
     let this = Ident::new("__mlx_this", Span::mixed_site().located_at(ident.span()));
     let instance = Ident::new("__mlx_instance", Span::mixed_site().located_at(ident.span()));
-    let offers = contracts.iter().map(|contract| {
-        quote_spanned! {ident.span()=>
-            let #instance = #krate::handle::Instance::provide::<#contract>(
-                #instance,
-                <::std::sync::Arc<Self> as ::core::clone::Clone>::clone(#this),
-            );
+    let contract = quote_spanned! {ident.span()=>
+        fn contract(#this: ::std::sync::Arc<Self>) -> ::std::sync::Arc<Self::Contract> {
+            #this
         }
-    });
-    quote_spanned! {ident.span()=>
+    };
+    if also.is_empty() {
+        return contract;
+    }
+    let provide = quote_spanned! {ident.span()=>
         fn provide(#this: &::std::sync::Arc<Self>, #instance: #krate::handle::Instance) -> #krate::handle::Instance {
-            #(#offers)*
+            #(
+                let #instance = #krate::handle::Instance::provide::<#also>(
+                    #instance,
+                    <::std::sync::Arc<Self> as ::core::clone::Clone>::clone(#this),
+                );
+            )*
             #instance
         }
-    }
+    };
+    quote!(#contract #provide)
 }
 
 fn registration(plugin: &Plugin, krate: &Path) -> TokenStream {

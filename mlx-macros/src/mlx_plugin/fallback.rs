@@ -1,24 +1,27 @@
 //! What a struct is given when its attribute is wrong, so that nothing else is reported about it.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::TokenStream;
 use quote::quote;
 use syn::{Item, Path};
 
-pub(super) fn fallback(item: &Item, krate: &Path) -> TokenStream {
-    match item {
-        Item::Struct(item) if item.generics.params.is_empty() => declared(&item.ident, krate),
-        _ => TokenStream::new(),
-    }
-}
+use super::{expand::object, valid::Contract};
 
 /// The bodies never run: there is an error beside them.
-fn declared(ident: &Ident, krate: &Path) -> TokenStream {
+pub(super) fn fallback(item: &Item, contract: Option<&Contract>, krate: &Path) -> TokenStream {
+    let Item::Struct(item) = item else { return TokenStream::new() };
+    if !item.generics.params.is_empty() {
+        return TokenStream::new();
+    }
+    let ident = &item.ident;
+    // Any type is better than none.
+    let contract = contract.map_or_else(|| quote!(dyn #krate::Monitoring), |contract| object(contract, krate));
     quote! {
         const _: () = {
             impl #krate::plugin::Declared for #ident {
+                type Contract = #contract;
                 const METADATA: &'static #krate::plugin::PluginMetadata = ::core::unreachable!();
-                fn provide(_: &::std::sync::Arc<Self>, instance: #krate::handle::Instance) -> #krate::handle::Instance {
-                    instance
+                fn contract(_: ::std::sync::Arc<Self>) -> ::std::sync::Arc<Self::Contract> {
+                    ::core::unreachable!()
                 }
             }
         };

@@ -25,11 +25,14 @@ fn added(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Err(error) => return error.into_compile_error(),
     };
     let krate = arguments.krate.clone().unwrap_or_else(|| parse_quote!(::mlx_core));
+    let contract = valid::kind(&arguments, &errors);
     let plugin = valid::check(&arguments, &item, &errors);
     if let Some(errors) = errors.into_tokens() {
-        let fallback = fallback::fallback(&item, &krate);
+        let fallback = fallback::fallback(&item, contract.as_ref(), &krate);
         return quote!(#errors #fallback);
     }
-    let (Some(plugin), Item::Struct(item)) = (plugin, &item) else { return TokenStream::new() };
-    expand::expand(&plugin, &arguments, &krate, &docs::description(&item.attrs))
+    let (Some(contract), Some(plugin), Item::Struct(item)) = (contract, plugin, &item) else {
+        return TokenStream::new();
+    };
+    expand::expand(&plugin, &contract, &arguments, &krate, &docs::description(&item.attrs))
 }

@@ -18,12 +18,13 @@ const PLATFORMS: &[&str] = &[
     "visionos", "vxworks", "wasi", "watchos", "windows",
 ];
 
-/// A plugin without mistakes.
+const OWN_TYPE: &str = "for your own plugin type give the path of its trait: `type = my_crate::MyContract`";
+
+/// A plugin without mistakes, but for its type.
 pub(super) struct Plugin {
     pub(super) ident: Ident,
     /// Its `#[cfg(…)]`s.
     pub(super) conditions: Vec<Attribute>,
-    pub(super) contract: Contract,
     pub(super) also: Vec<Contract>,
     pub(super) name: String,
     pub(super) requires: Vec<Requirement>,
@@ -55,7 +56,6 @@ pub(super) enum Backend {
 
 /// Checks everything. `None` when there is no struct to make a plugin of; what else is wrong is in `errors`.
 pub(super) fn check(arguments: &Arguments, item: &Item, errors: &Errors) -> Option<Plugin> {
-    let kind = kind(arguments, errors);
     let also = also(arguments, errors);
     let swap = choice("swap", &["overlap", "handover", "restart"], arguments.swap.as_ref(), errors);
     let stability = ["experimental", "beta", "stable", "deprecated"];
@@ -78,7 +78,6 @@ pub(super) fn check(arguments: &Arguments, item: &Item, errors: &Errors) -> Opti
     Some(Plugin {
         ident: item.ident.clone(),
         conditions: item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
-        contract: kind?,
         also,
         name,
         requires,
@@ -144,7 +143,7 @@ fn concrete(item: &ItemStruct, errors: &Errors) {
     errors.on(params, message);
 }
 
-fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
+pub(super) fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
     match &arguments.kind {
         Some(named) => contract(named, errors),
         None => {
@@ -152,11 +151,7 @@ fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
                 let names: Vec<_> = BUILT_IN.iter().map(|built_in| format!("`{}`", built_in.0)).collect();
                 errors.at(
                     Span::call_site(),
-                    format!(
-                        "missing mlx_plugin key `type`: write `#[mlx_plugin(type = \"…\")]`\n\
-                         with one of {}, or the path of your own contract",
-                        names.join(", ")
-                    ),
+                    format!("missing mlx_plugin key `type`\nexpected one of: {}\n{OWN_TYPE}", names.join(", ")),
                 );
             }
             None
@@ -202,7 +197,7 @@ fn contract(named: &Named, errors: &Errors) -> Option<Contract> {
     });
     errors.at(
         text.span(),
-        format!("{message}\nfor your own plugin type give the path of its trait: `type = my_crate::MyContract`"),
+        format!("{message}\n{OWN_TYPE}"),
     );
     None
 }
@@ -214,7 +209,7 @@ fn choice(key: &str, known: &[&'static str], given: Option<&LitStr>, errors: &Er
     match known.iter().find(|known| **known == value) {
         Some(known) => known,
         None => {
-            errors.at(given.span(), unknown(&format!("`{key}`"), &value, known));
+            errors.at(given.span(), unknown(key, &value, known));
             known[0]
         }
     }
