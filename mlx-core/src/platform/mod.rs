@@ -114,8 +114,9 @@ impl Platform {
         self.running.positions_of(C::INFO).iter().map(|position| Handle::new(self.running.slots[*position].clone())).collect()
     }
 
-    /// Runs a plugin's own job, in a task of its own: a panic is an error, not the end of the program. The id may
-    /// be `type/id` where the id alone is ambiguous.
+    /// Runs a plugin's own job, in a task of its own: a panic is an error, not the end of the program. It has no
+    /// deadline; cancelling the context, or dropping the returned future, ends it. The id may be `type/id` where the
+    /// id alone is ambiguous.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, [`Cancelled`](crate::ErrorKind::Cancelled) when
@@ -132,7 +133,7 @@ impl Platform {
             drop(lease);
             result
         };
-        let result = step::run(Duration::MAX, &cancellation, job, |_| async {}).await;
+        let result = step::contain(cancellation, job).await;
         let mut result = result.map_err(|error| error.into_error(id, "execute"))?;
         result.duration = began.elapsed();
         Ok(result)

@@ -1,15 +1,13 @@
-//! One step of a plugin's life, in a task of its own.
-//!
-//! A deadline around a future that blocks its thread never fires, and a panic would take the caller along; a task
-//! of its own holds both.
+//! One step of a plugin's life, apart from everything else: it can panic, block or never end.
 
 use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result};
-use std::{
-    any::Any,
-    future::Future,
-    time::{Duration, Instant},
+use std::{any::Any, future::Future, time::Duration};
+use tokio::{
+    runtime::Handle,
+    sync::oneshot,
+    task::{JoinError, JoinHandle, spawn_blocking},
+    time::timeout,
 };
-use tokio::{sync::oneshot, time::timeout};
 use tokio_util::sync::CancellationToken;
 
 /// Why a step did not succeed.
@@ -24,8 +22,11 @@ pub(super) enum StepError {
     Cancelled,
 }
 
-/// Runs a step. When its deadline has passed or it is cancelled, the step is dropped at its next pause; what it
-/// yields after that is given to `abandon`, so that nothing stays open.
+/// Runs a step of the life cycle. When its deadline has passed or it is cancelled, the step is dropped at its next
+/// pause; what it yields after that is given to `abandon`, so that nothing stays open.
+///
+/// It gets a thread of the blocking pool: a step that blocks would otherwise stop the worker that drives the timers,
+/// and with them its own deadline and everybody else's.
 pub(super) async fn run<T, A>(
     deadline: Duration,
     cancellation: &CancellationToken,
@@ -39,36 +40,69 @@ where
     let (answer, answered) = oneshot::channel();
     let given_up = cancellation.child_token();
     let watched = given_up.clone();
-    let began = Instant::now();
-    let task = tokio::spawn(async move {
-        let result = tokio::select! {
-            biased;
-            result = step => result,
-            () = watched.cancelled() => return,
-        };
-        // A step that blocks the only thread of a runtime also keeps the timer from firing.
-        let unwanted = match began.elapsed() < deadline {
-            true => answer.send(result).err(),
-            false => {
-                drop(answer);
-                Some(result)
+    let runtime = Handle::current();
+    let task = spawn_blocking(move || {
+        runtime.block_on(async move {
+            let result = tokio::select! {
+                biased;
+                result = step => result,
+                () = watched.cancelled() => return,
+            };
+            if let Err(Ok(late)) = answer.send(result) {
+                abandon(late).await;
             }
-        };
-        if let Some(Ok(late)) = unwanted {
-            abandon(late).await;
-        }
+        });
     });
     match timeout(deadline, answered).await {
         Ok(Ok(result)) => result.map_err(StepError::Failed),
-        Ok(Err(_)) => Err(match task.await {
-            Err(error) if error.is_panic() => StepError::Panicked(panic_message(error.into_panic().as_ref())),
-            _ if began.elapsed() >= deadline => StepError::Deadline(deadline),
-            _ => StepError::Cancelled,
-        }),
+        Ok(Err(_)) => Err(unanswered(task).await),
         Err(_) => {
             given_up.cancel();
             Err(StepError::Deadline(deadline))
         }
+    }
+}
+
+/// Runs a job that may take as long as it likes, until it is cancelled.
+pub(super) async fn contain<T: Send + 'static>(
+    cancellation: CancellationToken,
+    job: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T, StepError> {
+    let task = tokio::spawn(async move {
+        tokio::select! {
+            biased;
+            result = job => Some(result),
+            () = cancellation.cancelled() => None,
+        }
+    });
+    // A caller who stops waiting ends the job.
+    let mut task = AbortOnDrop(task);
+    match (&mut task.0).await {
+        Ok(Some(result)) => result.map_err(StepError::Failed),
+        Ok(None) => Err(StepError::Cancelled),
+        Err(error) => Err(interrupted(error)),
+    }
+}
+
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Drop for AbortOnDrop<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn unanswered(task: JoinHandle<()>) -> StepError {
+    match task.await {
+        Ok(()) => StepError::Cancelled,
+        Err(error) => interrupted(error),
+    }
+}
+
+fn interrupted(error: JoinError) -> StepError {
+    match error.try_into_panic() {
+        Ok(payload) => StepError::Panicked(panic_message(payload.as_ref())),
+        Err(_) => StepError::Cancelled,
     }
 }
 
