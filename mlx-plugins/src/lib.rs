@@ -18,3 +18,5 @@ pub mod serving_platform;
 mod linear_model;
 #[cfg(feature = "_sqlite-arrow")]
 mod sqlite_arrow;
+#[cfg(feature = "_storage")]
+mod storage;

@@ -1,6 +1,14 @@
 //! Experiment trackers.
 
-#[cfg(feature = "experiment-tracker-local")]
-pub mod local;
 #[cfg(feature = "experiment-tracker-jsonl")]
 pub mod jsonl;
+#[cfg(feature = "experiment-tracker-local")]
+pub mod local;
+
+#[cfg(any(feature = "experiment-tracker-jsonl", feature = "experiment-tracker-local"))]
+mod artifacts;
+#[cfg(any(feature = "experiment-tracker-jsonl", feature = "experiment-tracker-local"))]
+mod record;
+#[cfg(any(feature = "experiment-tracker-jsonl", feature = "experiment-tracker-local"))]
+#[cfg(test)]
+mod suite;
