@@ -10,6 +10,7 @@ use mlx_core::{
 #[derive(Clone, Debug)]
 pub(crate) struct Matrix {
     rows: usize,
+    columns: usize,
     values: Vec<f64>,
 }
 
@@ -38,14 +39,15 @@ impl Matrix {
         for name in names {
             values.extend(data.f64_column(name)?);
         }
-        let matrix = Matrix { rows, values };
+        let matrix = Matrix { rows, columns: names.len(), values };
         matrix.finite(names)?;
         Ok(matrix)
     }
 
-    /// A matrix of columns that are finite and of one length.
-    pub(crate) fn from_columns(rows: usize, values: Vec<f64>) -> Self {
-        Matrix { rows, values }
+    /// A matrix of another's shape, with the value at each row and column made from that of the other.
+    pub(crate) fn map(&self, value: impl Fn(usize, f64) -> f64) -> Self {
+        let values = (0..self.columns).flat_map(|column| self.column(column).iter().map(move |v| (column, *v)));
+        Matrix { values: values.map(|(column, v)| value(column, v)).collect(), ..*self }
     }
 
     fn finite(&self, names: &[String]) -> Result<()> {
@@ -71,7 +73,7 @@ impl Matrix {
 
     /// How many columns there are.
     pub(crate) fn columns(&self) -> usize {
-        if self.rows == 0 { 0 } else { self.values.len() / self.rows }
+        self.columns
     }
 
     /// A column, from 0.

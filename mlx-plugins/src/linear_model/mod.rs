@@ -22,6 +22,12 @@
 //! a binary model the probability 1 / (1 + e⁻ᶻ) of its second class; a multinomial one softmax(z). All numbers are
 //! finite, and every scale is above 0. Reading gives back the bits that were written.
 
+// With one of the two only, what the other needs is not used.
+#![cfg_attr(
+    not(all(feature = "ml-trainer-smartcore", feature = "model-server-local")),
+    allow(dead_code, unused_imports)
+)]
+
 mod features;
 mod predictions;
 #[cfg(test)]

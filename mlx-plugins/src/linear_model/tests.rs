@@ -25,8 +25,8 @@ fn binary() -> (ModelSignature, Body) {
 }
 
 fn matrix(rows: &[[f64; 2]]) -> Matrix {
-    let values = (0..2).flat_map(|column| rows.iter().map(move |row| row[column])).collect();
-    Matrix::from_columns(rows.len(), values)
+    let column = |index: usize| floats(&rows.iter().map(|row| row[index]).collect::<Vec<_>>());
+    Matrix::from_table(&table(vec![("x", column(0)), ("y", column(1))]), &names(["x", "y"])).unwrap()
 }
 
 fn table(columns: Vec<(&str, ArrayRef)>) -> DataFrame {

@@ -278,3 +278,39 @@ async fn a_stop_cancels_all_and_waits_for_what_runs() {
     timeout(Duration::from_secs(5), stop).await.expect("the stop ends").unwrap().unwrap();
     assert_eq!(f.trainer.begun.load(Ordering::SeqCst), 1, "the waiting job never starts");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn jobs_from_many_callers_all_end_and_every_worker_is_free_again() {
+    let f = Arc::new(fixture(3, 8, 100_000).await);
+    let callers: Vec<_> = (0..8)
+        .map(|caller| {
+            let f = f.clone();
+            tokio::spawn(async move {
+                let mut accepted = 0;
+                for round in 0..200 {
+                    let script = if round % 7 == 0 { "fail" } else { "good" };
+                    match f.platform.submit(job(script)).await {
+                        Ok(id) if (caller + round) % 3 == 0 => f.platform.cancel(&id).await.unwrap(),
+                        Ok(id) => drop(f.platform.result(&id).await),
+                        Err(error) => {
+                            assert_eq!(error.kind(), ErrorKind::Unavailable);
+                            tokio::task::yield_now().await;
+                            continue;
+                        }
+                    }
+                    accepted += 1;
+                }
+                accepted
+            })
+        })
+        .collect();
+    let mut accepted = 0;
+    for caller in callers {
+        accepted += timeout(Duration::from_secs(20), caller).await.expect("no job is lost").unwrap();
+    }
+    timeout(Duration::from_secs(5), f.platform.shutdown()).await.expect("every worker is free").unwrap();
+    let jobs = f.platform.jobs().await.unwrap();
+    assert_eq!(jobs.len(), accepted);
+    assert!(jobs.iter().all(|job| job.state.is_final()));
+    assert!(f.trainer.most.load(Ordering::SeqCst) <= 3);
+}

@@ -247,10 +247,7 @@ fn standardize(matrix: &Matrix, names: &[String]) -> Result<(Matrix, Standardiza
 }
 
 fn scaled(matrix: &Matrix, Standardization { mean, scale }: &Standardization) -> Matrix {
-    let values = (0..matrix.columns())
-        .flat_map(|index| matrix.column(index).iter().map(move |value| (value - mean[index]) / scale[index]))
-        .collect();
-    Matrix::from_columns(matrix.rows(), values)
+    matrix.map(|column, value| (value - mean[column]) / scale[column])
 }
 
 fn dense(matrix: &Matrix) -> Result<DenseMatrix<f64>> {
