@@ -12,7 +12,7 @@ use ::smartcore::{
 use mlx_core::{
     arrow::datatypes::DataType,
     contracts::{DataFrame, ModelSignature, TrainingRequest},
-    diagnostics::{Error, Result, listing, nearest},
+    diagnostics::{Error, ErrorKind, Result, listing, nearest},
 };
 use std::collections::HashMap;
 
@@ -20,6 +20,9 @@ use std::collections::HashMap;
 /// terms' sizes, which makes it independent of the features' units. Measured on the two reference data sets with
 /// `alpha` from 1e-9 to 1e9: fits that ended leave 4e-4 or less (1e-7 at 1), those that gave up 8e-3 or more.
 const LEFT_OVER: f64 = 1e-3;
+
+/// A row's own number taken for its class would make a fit of hours that cannot be interrupted.
+const MOST_CLASSES: usize = 1000;
 
 /// The names of the feature columns: those asked for, or all but the target.
 pub(super) fn features(request: &TrainingRequest) -> Result<Vec<String>> {
@@ -79,7 +82,7 @@ fn did_you_mean<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> St
 
 /// A target column of classes as text.
 pub(super) fn labels(data: &DataFrame, target: &str) -> Result<Vec<String>> {
-    let labels = data.string_column(target)?;
+    let labels = data.string_column(target).map_err(|error| error.with_kind(ErrorKind::Invalid))?;
     let absent = labels.iter().filter(|label| label.is_none()).count();
     if absent > 0 {
         return Err(Error::invalid(format!(
@@ -118,6 +121,14 @@ pub(super) fn logistic(
     if kind.is_integer() {
         // As text, 10 would come before 9.
         classes.sort_by_key(|class| class.parse::<i128>().unwrap_or_default());
+    }
+    if classes.len() > MOST_CLASSES {
+        return Err(Error::invalid(format!(
+            "the target `{target}` has {} classes in {} rows, and {MOST_CLASSES} is the most; is it a number or a name \
+             of the row?",
+            classes.len(),
+            labels.len()
+        )));
     }
     if let [only] = classes.as_slice() {
         return Err(Error::invalid(format!("every row is of the class `{only}`; there is nothing to tell apart")));

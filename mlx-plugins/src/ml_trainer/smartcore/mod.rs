@@ -25,10 +25,10 @@
 //! those of the training rows, the deviation divides by n, and a constant feature is divided by 1. The model carries
 //! them, so that it is given plain values when it predicts.
 //!
-//! **Classes** are sorted: numbers by value, `false` before `true`, text by its characters. The positive class of a
-//! measurement is the request's `positive`, else the second of two classes; with more classes and no `positive`,
-//! `precision`, `recall`, `f1` and `roc_auc` are means over the classes, all of one weight (the last one against the
-//! rest).
+//! **Classes**, at most 1000, are sorted: numbers by value, `false` before `true`, text by its characters. The
+//! positive class of a measurement is the request's `positive`, else the second of two classes; with more classes and
+//! no `positive`, `precision`, `recall`, `f1` and `roc_auc` are means over the classes, all of one weight (the last
+//! one against the rest).
 //!
 //! **Parameters** of a request replace `algorithm`, `alpha` and `standardize`; they are checked as the file is.
 //!
@@ -169,6 +169,7 @@ fn train(config: &SmartcoreConfig, request: &TrainingRequest) -> Result<TrainedM
 
     let mut notes = BTreeMap::from([
         ("trainer".to_owned(), "smartcore".to_owned()),
+        ("library".to_owned(), "smartcore 0.7".to_owned()),
         ("algorithm".to_owned(), config.algorithm.as_str().to_owned()),
         ("alpha".to_owned(), config.alpha.to_string()),
         ("standardize".to_owned(), config.standardize.to_string()),

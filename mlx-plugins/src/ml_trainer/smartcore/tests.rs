@@ -310,6 +310,9 @@ async fn requests_that_cannot_be_learned_from_are_refused() {
     refused(none(), request(small(Arc::new(NullArray::new(8))), "t"), &["Null"]).await;
     let holes: ArrayRef = Arc::new(StringArray::from_iter((0..8).map(|row| (row > 1).then_some("a"))));
     refused(none(), request(small(holes), "t"), &["2 of 8 rows"]).await;
+    let numbers: Vec<f64> = (0..1001).map(f64::from).collect();
+    let ids = table([("x", floats(&numbers)), ("t", Arc::new(Int64Array::from_iter_values(0..1001)))]);
+    refused(none(), request(ids, "t"), &["1001 classes in 1001 rows"]).await;
     let nan = table([("x", floats(&[1.0, f64::NAN, 3.0])), ("t", texts(&["a", "b", "a"]))]);
     refused(none(), request(nan, "t"), &["1 of 3 rows"]).await;
     let huge = table([("x", floats(&[1e200, -1e200, 3.0])), ("t", texts(&["a", "b", "a"]))]);
@@ -349,7 +352,7 @@ async fn data_that_does_not_fit_the_model_is_not_measured() {
     refused(&foreign, data.clone(), ErrorKind::Unsupported, "`onnx/1`").await;
     refused(&model, data.select(["x", "t"]).unwrap(), ErrorKind::Invalid, "column `k`").await;
     refused(&model, data.filter_rows(|_| false).unwrap(), ErrorKind::Invalid, "no rows").await;
-    refused(&model, data.select(["x", "k"]).unwrap(), ErrorKind::NotFound, "`t`").await;
+    refused(&model, data.select(["x", "k"]).unwrap(), ErrorKind::Invalid, "`t`").await;
     let other = small(texts(&["no", "no", "no", "maybe", "no", "no", "no", "yes"]));
     refused(&model, other, ErrorKind::Invalid, "not trained on: `maybe`").await;
     let mut strange = model.clone();
