@@ -9,6 +9,7 @@ mod errors;
 mod mlx_plugin;
 mod plugin_config;
 mod plugin_types;
+mod spans;
 mod suggest;
 
 use proc_macro::TokenStream;

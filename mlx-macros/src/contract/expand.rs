@@ -23,7 +23,7 @@
 //! }
 //! ```
 
-use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{FnArg, ItemTrait, Path, TypeParamBound, parse_quote};
 
@@ -31,6 +31,7 @@ use super::{
     attr::Arguments,
     valid::{Call, Cardinality, Contract, Method},
 };
+use crate::spans::located;
 
 /// Adds what every contract has.
 pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
@@ -39,7 +40,11 @@ pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
     }
     let has_trait = |item: &ItemTrait, name: &str| {
         item.supertraits.iter().any(|bound| match bound {
-            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == name),
+            TypeParamBound::Trait(bound) => bound
+                .path
+                .segments
+                .last()
+                .is_some_and(|last| last.ident == name),
             _ => false,
         })
     };
@@ -49,17 +54,34 @@ pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
     if !has_trait(item, "Sync") {
         item.supertraits.push(parse_quote!(::core::marker::Sync));
     }
-    if !item.supertraits.iter().any(|bound| matches!(bound, TypeParamBound::Lifetime(at) if at.ident == "static")) {
+    if !item
+        .supertraits
+        .iter()
+        .any(|bound| matches!(bound, TypeParamBound::Lifetime(at) if at.ident == "static"))
+    {
         item.supertraits.push(parse_quote!('static));
     }
-    let explained = |path: &Path| path.segments.last().is_some_and(|last| last.ident == "on_unimplemented");
-    if item.attrs.iter().any(|attribute| explained(attribute.path())) {
+    let explained = |path: &Path| {
+        path.segments
+            .last()
+            .is_some_and(|last| last.ident == "on_unimplemented")
+    };
+    if item
+        .attrs
+        .iter()
+        .any(|attribute| explained(attribute.path()))
+    {
         return;
     }
     let (ident, name) = (&item.ident, &contract.name);
-    let message = format!("`{{Self}}` is registered as type \"{name}\" but does not implement its contract `{ident}`");
+    let message = format!(
+        "`{{Self}}` is registered as type \"{name}\" but does not implement its contract `{ident}`"
+    );
     let label = format!("`impl {ident} for {{Self}}` is missing");
-    let is_async = contract.methods.iter().any(|method| method.call != Call::Blocking);
+    let is_async = contract
+        .methods
+        .iter()
+        .any(|method| method.call != Call::Blocking);
     let attribute = if is_async { "#[async_trait] " } else { "" };
     let note = format!("write `{attribute}impl {ident} for {{Self}} {{{{ … }}}}`");
     item.attrs.insert(
@@ -102,9 +124,16 @@ pub(super) fn kind(
 
 /// `impl VectorStore for Handle<dyn VectorStore>`.
 pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenStream {
-    let methods = contract.methods.iter().map(|method| forward(ident, method, krate));
-    let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait::async_trait]));
+    let methods = contract
+        .methods
+        .iter()
+        .map(|method| forward(ident, method, krate));
+    let rewritten = contract
+        .has_async_trait
+        .then(|| quote!(#[#krate::__private::async_trait::async_trait]));
     quote! {
+        // A plugin that lacks its contract is no handle: do not say that a handle has it.
+        #[diagnostic::do_not_recommend]
         #rewritten
         #[automatically_derived]
         #[allow(deprecated, clippy::type_complexity)]
@@ -159,22 +188,4 @@ fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
         #(#conditions)*
         #signature { #body }
     }
-}
-
-/// The tokens, to be reported at `span`; what they mean stays what it was.
-fn located(tokens: TokenStream, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|token| {
-            let span = token.span().located_at(span);
-            let mut token = match token {
-                TokenTree::Group(group) => {
-                    TokenTree::Group(Group::new(group.delimiter(), located(group.stream(), span)))
-                }
-                other => other,
-            };
-            token.set_span(span);
-            token
-        })
-        .collect()
 }

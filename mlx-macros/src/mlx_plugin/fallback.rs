@@ -8,13 +8,18 @@ use super::{expand::object, valid::Contract};
 
 /// The bodies never run: there is an error beside them.
 pub(super) fn fallback(item: &Item, contract: Option<&Contract>, krate: &Path) -> TokenStream {
-    let Item::Struct(item) = item else { return TokenStream::new() };
+    let Item::Struct(item) = item else {
+        return TokenStream::new();
+    };
     if !item.generics.params.is_empty() {
         return TokenStream::new();
     }
     let ident = &item.ident;
     // Any type is better than none.
-    let contract = contract.map_or_else(|| quote!(dyn #krate::Monitoring), |contract| object(contract, krate));
+    let contract = contract.map_or_else(
+        || quote!(dyn #krate::Monitoring),
+        |contract| object(contract, krate),
+    );
     quote! {
         const _: () = {
             impl #krate::plugin::Declared for #ident {

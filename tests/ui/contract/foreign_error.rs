@@ -1,0 +1,9 @@
+//! A method with an error that cannot say that the plugin is stopped.
+use mlx_core::prelude::*;
+
+#[mlx_core::contract(name = "ledger")]
+pub trait Ledger {
+    fn total(&self) -> Result<u64, std::num::ParseIntError>;
+}
+
+fn main() {}

@@ -1,0 +1,7 @@
+//! No plugin type.
+use mlx_core::prelude::*;
+
+#[mlx_plugin(name = "warehouse")]
+struct Warehouse;
+
+fn main() {}
