@@ -100,6 +100,12 @@ pub(super) struct Range {
     pub(super) exclusive: bool,
 }
 
+impl Range {
+    pub(super) fn ends(&self) -> impl Iterator<Item = &Expr> {
+        self.min.iter().chain(&self.max)
+    }
+}
+
 const CONTAINER: [&str; 5] = ["component", "crate", "rename_all", "tag", "validate"];
 const VARIANT: [&str; 2] = ["rename", "rename_all"];
 const FIELD: [&str; 13] = [
@@ -110,7 +116,7 @@ const FIELD: [&str; 13] = [
 impl<'a> Container<'a> {
     pub(super) fn parse(input: &'a DeriveInput, errors: &Errors) -> Self {
         let (mut rename_all, mut tag, mut krate, mut component, mut validate) = (None, None, None, None, None);
-        parse_attributes(&input.attrs, "container", &CONTAINER, errors, |meta, key| {
+        parse_attributes(&input.attrs, "type", &CONTAINER, errors, |meta, key| {
             match key {
                 "rename_all" => set(&mut rename_all, meta, text, errors),
                 "tag" => set(&mut tag, meta, text, errors),
@@ -296,8 +302,7 @@ fn parse_attributes(
             continue;
         }
         let parsed = attribute.parse_nested_meta(|meta| {
-            let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
-            if let Some(accepted) = accept(&meta, &key) {
+            if let Some(accepted) = accept(&meta, &key(&meta)) {
                 return accepted;
             }
             errors.on(&meta.path, unknown_key(place, &meta.path, known));
@@ -314,16 +319,18 @@ fn parse_attributes(
 }
 
 fn unknown_key(place: &str, path: &Path, known: &[&str]) -> String {
-    let key = path.get_ident().map_or_else(|| quote::quote!(#path).to_string().replace(' ', ""), ToString::to_string);
-    let elsewhere = [("field", FIELD.as_slice()), ("variant", &VARIANT), ("container", &CONTAINER)]
+    let key = match path.get_ident() {
+        Some(ident) => ident.to_string(),
+        None => quote::quote!(#path).to_string().replace(' ', ""),
+    };
+    let homes: Vec<&str> = [("a field", FIELD.as_slice()), ("a variant", &VARIANT), ("the type", &CONTAINER)]
         .into_iter()
-        .find(|(_, keys)| keys.contains(&key.as_str()));
-    match elsewhere {
-        Some((home, _)) => {
-            let home = if home == "container" { "type" } else { home };
-            format!("`{key}` is no config {place} attribute; it belongs on a {home}")
-        }
-        None => unknown(&format!("config {place} attribute"), &key, known),
+        .filter(|(_, keys)| keys.contains(&key.as_str()))
+        .map(|(home, _)| home)
+        .collect();
+    match homes.is_empty() {
+        true => unknown(&format!("config {place} attribute"), &key, known),
+        false => format!("`{key}` is no config {place} attribute; it belongs on {}", homes.join(" or ")),
     }
 }
 
@@ -336,8 +343,7 @@ fn set<'m, T>(
 ) -> syn::Result<()> {
     let value = parse(meta)?;
     if slot.is_some() {
-        let key = meta.path.get_ident().map(ToString::to_string).unwrap_or_default();
-        errors.on(&meta.path, duplicate("config attribute", &key));
+        errors.on(&meta.path, duplicate("config attribute", &key(meta)));
     } else {
         *slot = Some(Attr { span: meta.path.span(), value });
     }

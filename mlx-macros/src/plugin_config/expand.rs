@@ -663,19 +663,22 @@ impl Writer<'_> {
     fn checks(&self, field: &Field<'_>, types: &FieldType<'_>, variable: &Ident, place: &TokenStream) -> TokenStream {
         let range = field.range.as_ref().map(|Attr { span, value: Range { min, max, exclusive } }| {
             let (min, max) = (option(min.as_ref()), option(max.as_ref()));
-            let bounds = quote!(__mlx::config::Bounds { min: #min, max: #max, exclusive: #exclusive });
-            let method = Ident::new("range", *span);
-            quote!(__cx.#method(#place, &#variable, &#bounds);)
+            let variable = Ident::new(&variable.to_string(), *span);
+            quote_spanned! {*span=>
+                __cx.range(#place, &#variable, &__mlx::config::Bounds { min: #min, max: #max, exclusive: #exclusive });
+            }
         });
         let length = field.length.as_ref().map(|Attr { span, value }| {
             let (min, max) = lengths(value);
-            let bounds = quote!(__mlx::config::Bounds { min: #min, max: #max, exclusive: false });
-            let method = Ident::new("length", *span);
-            quote!(__cx.#method(#place, &#variable, &#bounds);)
+            let variable = Ident::new(&variable.to_string(), *span);
+            quote_spanned! {*span=>
+                __cx.length(#place, &#variable, &__mlx::config::Bounds { min: #min, max: #max, exclusive: false });
+            }
         });
         let validate = field.validate.as_ref().map(|Attr { value: check, .. }| {
             let (ty, (_, secret)) = (field.ty, types.kind());
-            quote!(__cx.validate(#place, #variable.as_ref(), #secret, |__value: &#ty| #check(__value));)
+            let run = quote_spanned!(check.span()=> #check(__value));
+            quote!(__cx.validate(#place, #variable.as_ref(), #secret, |__value: &#ty| #run);)
         });
         let checks = quote!(#range #length #validate);
         match field.secret {
@@ -687,12 +690,13 @@ impl Writer<'_> {
     /// The check of the whole value.
     fn validate(&self, place: &TokenStream) -> Option<TokenStream> {
         let check = &self.container.validate.as_ref()?.value;
+        let run = quote_spanned!(check.span()=> #check(__value));
         Some(quote! {
             __cx.validate(
                 #place,
                 ::core::option::Option::Some(&__value),
                 false,
-                |__value: &Self| #check(__value),
+                |__value: &Self| #run,
             );
         })
     }
@@ -793,7 +797,7 @@ fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
 
 fn option(value: Option<impl ToTokens>) -> TokenStream {
     match value {
-        Some(value) => quote!(::core::option::Option::Some(#value)),
+        Some(value) => quote_spanned!(value.span()=> ::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),
     }
 }

@@ -225,19 +225,18 @@ fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
 
 /// A text written out is no number; anything else is for the compiler to decide.
 fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
-    let ends = |range: &'_ Option<Attr<Range>>| -> Vec<Expr> {
-        range.iter().flat_map(|attr| [&attr.value.min, &attr.value.max]).flatten().cloned().collect()
+    let is_text = |end: &&Expr| {
+        matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)))
     };
-    for end in ends(&field.range) {
-        if matches!(&end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_))) {
-            errors.on(&end, "expected a number");
-        }
+    let is_no_length = |end: &&Expr| {
+        matches!(end, Expr::Lit(_) | Expr::Unary(_))
+            && attr::number(end).is_none_or(|length| length < 0.0 || length.fract() != 0.0)
+    };
+    if let Some(end) = field.range.iter().flat_map(|attr| attr.value.ends()).find(is_text) {
+        errors.on(end, "expected a number");
     }
-    for end in ends(&field.length) {
-        let literal = matches!(end, Expr::Lit(_) | Expr::Unary(_));
-        if literal && attr::number(&end).is_none_or(|length| length < 0.0 || length.fract() != 0.0) {
-            errors.on(&end, "expected a whole number that is not negative");
-        }
+    if let Some(end) = field.length.iter().flat_map(|attr| attr.value.ends()).find(is_no_length) {
+        errors.on(end, "expected a whole number that is not negative");
     }
 }
 

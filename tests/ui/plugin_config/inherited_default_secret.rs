@@ -1,0 +1,23 @@
+//! An inherited secret gets a default in the source.
+
+use mlx_core::PluginConfig;
+
+#[derive(PluginConfig)]
+#[config(component = "data-sources/snowflake")]
+struct Base {
+    #[config(source = "data-sources/snowflake/component.json:12")]
+    warehouse: String,
+    #[config(default)]
+    password: Option<mlx_core::Secret>,
+}
+
+#[derive(PluginConfig)]
+struct Config {
+    #[config(extends, default(password = "hunter2"))]
+    base: Base,
+}
+
+fn main() {
+    fn config<T: PluginConfig>() {}
+    config::<Config>();
+}
