@@ -1,6 +1,6 @@
 //! The files of runs, in one folder a run.
 
-use crate::storage::{Partial, sync_folders};
+use crate::storage::{Partial, make_folder, sync_folders};
 use mlx_core::prelude::*;
 use std::{
     fs, io,
@@ -26,10 +26,8 @@ impl Artifacts {
     /// Opens or makes the folders `artifacts` and `partial` in `folder`. Blocks.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let artifacts = Artifacts { root: folder.join("artifacts"), partial: folder.join("partial") };
-        for folder in [&artifacts.root, &artifacts.partial] {
-            fs::create_dir_all(folder).with_context(|| format!("creating the folder {}", folder.display()))?;
-        }
-        sync_folders(folder, folder)?;
+        make_folder(&artifacts.root)?;
+        make_folder(&artifacts.partial)?;
         // Leftovers take room and do no other harm.
         let _ = Partial::sweep(&artifacts.partial);
         Ok(artifacts)

@@ -62,6 +62,26 @@ impl Drop for Partial {
     }
 }
 
+/// Makes a folder, given by its absolute path, and those above it. They are on the disk when this returns.
+///
+/// # Errors
+/// What the operating system reports.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path.parent();
+    if let Some(parent) = parent {
+        make_folder(parent)?;
+    }
+    match fs::create_dir(path) {
+        // Another process was faster.
+        Err(_) if path.is_dir() => {}
+        made => made.with_context(|| format!("creating the folder {}", path.display()))?,
+    }
+    parent.map_or(Ok(()), |parent| sync_folders(parent, parent))
+}
+
 /// Puts the names in `folder` on the disk, and those in the folders above it up to `root`.
 ///
 /// # Errors
@@ -112,6 +132,20 @@ mod tests {
         let missing = folder.path().join("missing");
         let error = Partial::write(&missing, b"data").map(|_| ()).unwrap_err();
         assert!(error.to_string().contains("missing"), "{error}");
+    }
+
+    #[test]
+    fn folders_are_made_with_those_above_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b/c");
+        make_folder(&path).unwrap();
+        make_folder(&path).unwrap();
+        assert!(path.is_dir());
+        File::create(path.join("file")).unwrap();
+        for below in ["file", "file/d"] {
+            let error = make_folder(&path.join(below)).unwrap_err();
+            assert!(error.to_string().contains("creating the folder") && error.to_string().contains("file"), "{error}");
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod file;
 
 #[cfg(feature = "_database")]
 pub(crate) use database::{Database, Fault, Schema};
-pub(crate) use file::{Partial, sync_folders};
+pub(crate) use file::{Partial, make_folder, sync_folders};
 
 use mlx_core::prelude::*;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

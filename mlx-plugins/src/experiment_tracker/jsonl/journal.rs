@@ -3,7 +3,7 @@
 use super::line::{FORMAT, Line};
 use crate::{
     experiment_tracker::record::unknown_run,
-    storage::{Partial, sync_folders},
+    storage::{Partial, make_folder, sync_folders},
 };
 use mlx_core::prelude::*;
 use std::{
@@ -28,7 +28,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Opens or makes the folder. Blocks, as all methods do.
     pub(super) fn open(folder: PathBuf, lock_timeout: Duration) -> Result<Self> {
-        fs::create_dir_all(&folder).with_context(|| format!("creating the folder {}", folder.display()))?;
+        make_folder(&folder)?;
         Ok(Journal { folder, lock_timeout, experiments: Mutex::default() })
     }
 

@@ -2,10 +2,11 @@
 //!
 //! ```yaml
 //! plugins:
-//!   experiment_tracker:
+//!   - type: experiment_tracker
 //!     name: jsonl
 //!     config:
 //!       path: mlruns
+//!       lock_timeout: 10s
 //! ```
 //!
 //! For runs to read with `jq`, to keep in version control or to copy about one by one. A run is rebuilt by reading its

@@ -149,3 +149,19 @@ async fn health_sees_a_folder_that_is_gone() {
     fs::remove_dir_all(folder.path().join("runs")).unwrap();
     assert_eq!(tracker.health().await.unwrap().status, HealthStatus::Unhealthy);
 }
+
+#[tokio::test]
+async fn it_starts_from_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"path": folder.path().join("made/below"), "lock_timeout": "1s"});
+    let started = registry().create::<dyn ExperimentTracker>("jsonl", config).await.unwrap();
+    started.start_run(NewRun::new("e", "r")).await.unwrap();
+    assert!(Handle::health(&started).await.unwrap().is_healthy());
+    started.shutdown().await.unwrap();
+}
+
+#[test]
+fn all_settings_have_defaults() {
+    let config: JsonlConfig = mlx_core::config::from_json(json!({})).unwrap();
+    assert_eq!((config.path, config.lock_timeout), (PathBuf::from("mlruns"), Duration::from_secs(10)));
+}

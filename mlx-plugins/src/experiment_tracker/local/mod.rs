@@ -2,10 +2,11 @@
 //!
 //! ```yaml
 //! plugins:
-//!   experiment_tracker:
+//!   - type: experiment_tracker
 //!     name: local
 //!     config:
 //!       path: mlruns
+//!       busy_timeout: 10s
 //! ```
 //!
 //! Several processes may use one folder at once, on a local disk: SQLite's write-ahead log, which lets them read

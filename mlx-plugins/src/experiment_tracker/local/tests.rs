@@ -99,3 +99,19 @@ async fn a_path_that_is_a_file_is_refused_by_name() {
     let error = LocalTracker::initialize(config, &InitContext::alone("tracker")).await.err().unwrap();
     assert!(error.to_string().contains("file"), "{error}");
 }
+
+#[tokio::test]
+async fn it_starts_from_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"path": folder.path().join("made/below"), "busy_timeout": "1s"});
+    let started = registry().create::<dyn ExperimentTracker>("local", config).await.unwrap();
+    started.start_run(NewRun::new("e", "r")).await.unwrap();
+    assert!(Handle::health(&started).await.unwrap().is_healthy());
+    started.shutdown().await.unwrap();
+}
+
+#[test]
+fn all_settings_have_defaults() {
+    let config: LocalConfig = mlx_core::config::from_json(json!({})).unwrap();
+    assert_eq!((config.path, config.busy_timeout), (PathBuf::from("mlruns"), Duration::from_secs(10)));
+}

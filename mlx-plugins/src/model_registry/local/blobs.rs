@@ -1,6 +1,6 @@
 //! The bytes of models, as files named after their SHA-256.
 
-use crate::storage::{Partial, sync_folders};
+use crate::storage::{Partial, make_folder, sync_folders};
 use mlx_core::prelude::*;
 use sha2::{Digest, Sha256};
 use std::{
@@ -20,10 +20,8 @@ impl Blobs {
     /// Opens or makes the folders `blobs` and `partial` in `folder`. Blocks, as all methods do.
     pub(super) fn open(folder: &Path) -> Result<Self> {
         let blobs = Blobs { root: folder.join("blobs"), partial: folder.join("partial") };
-        for folder in [&blobs.root, &blobs.partial] {
-            fs::create_dir_all(folder).with_context(|| format!("creating the folder {}", folder.display()))?;
-        }
-        sync_folders(folder, folder)?;
+        make_folder(&blobs.root)?;
+        make_folder(&blobs.partial)?;
         // Leftovers take room and do no other harm.
         let _ = Partial::sweep(&blobs.partial);
         Ok(blobs)

@@ -2,10 +2,11 @@
 //!
 //! ```yaml
 //! plugins:
-//!   model_registry:
+//!   - type: model_registry
 //!     name: local
 //!     config:
 //!       path: mlmodels
+//!       busy_timeout: 10s
 //! ```
 //!
 //! Several processes may use one folder at once, on a local disk: SQLite's write-ahead log, which lets them read

@@ -280,3 +280,19 @@ async fn health_sees_a_locked_database_and_a_folder_that_is_gone() {
     fs::remove_dir_all(folder.path().join("partial")).unwrap();
     assert_eq!(registry.health().await.unwrap().status, HealthStatus::Unhealthy);
 }
+
+#[tokio::test]
+async fn it_starts_from_the_registry() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = json!({"path": folder.path().join("made/below"), "busy_timeout": "1s"});
+    let started = registry().create::<dyn ModelRegistry>("local", config).await.unwrap();
+    started.register(entry("m", b"x")).await.unwrap();
+    assert!(Handle::health(&started).await.unwrap().is_healthy());
+    started.shutdown().await.unwrap();
+}
+
+#[test]
+fn all_settings_have_defaults() {
+    let config: LocalConfig = mlx_core::config::from_json(json!({})).unwrap();
+    assert_eq!((config.path, config.busy_timeout), (PathBuf::from("mlmodels"), Duration::from_secs(10)));
+}
