@@ -1,11 +1,12 @@
 //! Measurements in the text format that Prometheus scrapes.
 //!
 //! ```yaml
-//! monitoring:
-//!   name: prometheus
-//!   config:
-//!     prefix: shop_
-//!     buckets: [0.01, 0.1, 1, 10]
+//! plugins:
+//!   - type: monitoring
+//!     name: prometheus
+//!     config:
+//!       prefix: shop_
+//!       buckets: [0.01, 0.1, 1, 10]
 //! ```
 //!
 //! The `http` serving platform offers the text at `/metrics`; any program can ask [`Monitoring::export`] for it.

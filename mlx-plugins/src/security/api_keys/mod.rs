@@ -1,18 +1,19 @@
 //! Clients that are known by a key, and secrets from a directory of files.
 //!
 //! ```yaml
-//! security:
-//!   name: api-keys
-//!   config:
-//!     keys:
-//!       - name: dashboard
-//!         key: ${env:DASHBOARD_KEY}
-//!         scopes: ["predict:iris"]
-//!       - name: operator
-//!         key: ${file:/run/secrets/operator-key}
-//!         scopes: ["*"]
-//!     # `${api-keys:warehouse-password}` elsewhere reads /run/secrets/warehouse-password.
-//!     secrets_dir: /run/secrets
+//! plugins:
+//!   - type: security
+//!     name: api-keys
+//!     config:
+//!       keys:
+//!         - name: dashboard
+//!           key: ${env:DASHBOARD_KEY}
+//!           scopes: ["predict:iris"]
+//!         - name: operator
+//!           key: ${file:/run/secrets/operator-key}
+//!           scopes: ["*"]
+//!       # `${api-keys:warehouse-password}` elsewhere reads /run/secrets/warehouse-password.
+//!       secrets_dir: /run/secrets
 //! ```
 //!
 //! A scope is `*` (everything), `ACTION:*` or `ACTION:RESOURCE`, such as `predict:iris`. A key without scopes is

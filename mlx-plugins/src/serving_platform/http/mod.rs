@@ -1,19 +1,22 @@
 //! Models over HTTP.
 //!
 //! ```yaml
-//! serving_platform:
-//!   name: http
-//!   config:
-//!     address: 127.0.0.1:8080
-//!     timeout: 5s
-//!     require_authentication: true
-//! model_server: local
-//! security:
-//!   name: api-keys
-//!   config:
-//!     keys:
-//!       - { name: dashboard, key: "${env:DASHBOARD_KEY}", scopes: ["predict:iris"] }
-//! monitoring: prometheus
+//! plugins:
+//!   - type: serving_platform
+//!     name: http
+//!     config:
+//!       address: 127.0.0.1:8080
+//!       timeout: 5s
+//!       require_authentication: true
+//!   - type: model_server
+//!     name: local
+//!   - type: security
+//!     name: api-keys
+//!     config:
+//!       keys:
+//!         - { name: dashboard, key: "${env:DASHBOARD_KEY}", scopes: ["predict:iris"] }
+//!   - type: monitoring
+//!     name: prometheus
 //! ```
 //!
 //! | request | answer |
@@ -116,8 +119,8 @@ struct Service {
     timeout: Duration,
     /// Where the listener really is.
     address: SocketAddr,
-    servers: Vec<Handle<dyn ModelServer>>,
-    default_server: Option<Handle<dyn ModelServer>>,
+    /// For the model servers, which deployments choose by id or name.
+    peers: InitContext,
     /// Present when callers have to be known.
     security: Option<Handle<dyn Security>>,
     monitoring: Option<Handle<dyn Monitoring>>,
@@ -158,13 +161,11 @@ impl Plugin for Http {
                 )));
             }
         }
-        let servers = cx.get_all::<dyn ModelServer>()?;
-        let default_server = match cx.get_default::<dyn ModelServer>() {
-            Ok(server) => Some(server),
-            // With several, each deployment names its own.
-            Err(_) if servers.len() > 1 => None,
-            Err(error) => return Err(error.context("looking for a model server to predict with")),
-        };
+        // With several and no default, each deployment names its own.
+        if cx.get_all::<dyn ModelServer>()?.len() < 2 {
+            cx.get_default::<dyn ModelServer>()
+                .context("looking for a model server to predict with")?;
+        }
         let security = match config.require_authentication {
             false => None,
             true => Some(only::<dyn Security>(cx)?.ok_or_else(|| {
@@ -182,8 +183,7 @@ impl Plugin for Http {
             max_rows: config.max_rows,
             timeout: config.timeout,
             address,
-            servers,
-            default_server,
+            peers: cx.clone(),
             security,
             recorder: monitoring.clone().map(Recorder::start),
             monitoring,
@@ -262,7 +262,11 @@ impl ServingPlatform for Http {
                  letters, digits, `-`, `_` and `.`, and does not begin with `.`"
             )));
         }
-        let server = service.server(server.as_deref())?;
+        let server = match server {
+            Some(server) => service.peers.get::<dyn ModelServer>(&server),
+            None => service.peers.get_default::<dyn ModelServer>(),
+        }
+        .with_context(|| format!("choosing the model server of `{name}`"))?;
         server
             .signature(&model)
             .await
@@ -325,27 +329,6 @@ impl Service {
             name: name.to_owned(),
             url: format!("http://{}/v1/models/{name}/predict", self.address),
         }
-    }
-
-    fn server(&self, id: Option<&str>) -> Result<Handle<dyn ModelServer>> {
-        let found = match id {
-            None => self.default_server.as_ref(),
-            Some(id) => self
-                .servers
-                .iter()
-                .find(|server| Handle::name(server) == id),
-        };
-        found.cloned().ok_or_else(|| {
-            let known = mlx_core::diagnostics::listing(self.servers.iter().map(Handle::name));
-            match id {
-                None => Error::invalid(format!(
-                    "there are several model servers and none is the default; name one of {known}"
-                )),
-                Some(id) => Error::not_found(format!(
-                    "there is no model server `{id}`; there are {known}"
-                )),
-            }
-        })
     }
 }
 

@@ -15,10 +15,9 @@ use axum::{
     response::{IntoResponse, Json, Response},
     routing::{get, post},
 };
-use mlx_core::{ErrorKind, handle::Handle, prelude::*};
+use mlx_core::prelude::*;
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     future::poll_fn,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
@@ -289,21 +288,18 @@ impl Service {
     async fn check_ready(&self) -> Result<(), Failure> {
         let not_ready =
             |message: String| Failure::new(StatusCode::SERVICE_UNAVAILABLE, "not_ready", message);
-        let mut loaded: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for server in &self.servers {
-            let id = Handle::name(server).to_owned();
-            let models = server.models().await.map_err(|error| {
-                self.failed(
-                    error.context(format!("asking the model server `{id}` for its models")),
-                );
-                not_ready(format!("the model server `{id}` does not answer"))
-            })?;
-            loaded.insert(id, models);
-        }
         for (name, Deployed { model, server }) in self.deployments() {
-            let models = loaded.get(Handle::name(&server));
-            if models.is_none_or(|models| !models.contains(&model)) {
-                return Err(not_ready(format!("the model of `{name}` is not loaded")));
+            match server.signature(&model).await {
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Err(not_ready(format!("the model of `{name}` is not loaded")));
+                }
+                Err(error) => {
+                    self.failed(error.context(format!("checking whether `{name}` is ready")));
+                    return Err(not_ready(format!(
+                        "the model server of `{name}` does not answer"
+                    )));
+                }
             }
         }
         Ok(())

@@ -17,11 +17,33 @@ use tokio::{
 const CANARY: &str = "canary-0123456789abcdef";
 
 /// Predicts with whatever the model's name says.
+#[mlx_plugin(type = "model_server", name = "fake-for-http")]
 struct FakeServer {
     /// Predictions of `gate` that may pass.
     gate: Arc<Semaphore>,
     /// Predictions of `gate` that have begun.
     begun: Arc<Semaphore>,
+    unloaded: Mutex<Vec<String>>,
+}
+
+impl FakeServer {
+    fn new() -> Self {
+        let closed = || Arc::new(Semaphore::new(0));
+        FakeServer {
+            gate: closed(),
+            begun: closed(),
+            unloaded: Mutex::default(),
+        }
+    }
+}
+
+#[async_trait]
+impl Plugin for FakeServer {
+    type Config = NoConfig;
+
+    async fn initialize(_: NoConfig, _: &InitContext) -> Result<Self> {
+        Ok(FakeServer::new())
+    }
 }
 
 #[async_trait]
@@ -30,8 +52,9 @@ impl ModelServer for FakeServer {
         Err(Error::unsupported("a fake"))
     }
 
-    async fn unload(&self, _: &str) -> Result<()> {
-        Err(Error::unsupported("a fake"))
+    async fn unload(&self, name: &str) -> Result<()> {
+        self.unloaded.lock().unwrap().push(name.into());
+        Ok(())
     }
 
     async fn predict(&self, name: &str, data: DataFrame) -> Result<DataFrame> {
@@ -85,7 +108,14 @@ impl ModelServer for FakeServer {
     }
 
     async fn signature(&self, name: &str) -> Result<ModelSignature> {
-        if name == "unknown" {
+        if name == "unknown"
+            || self
+                .unloaded
+                .lock()
+                .unwrap()
+                .iter()
+                .any(|gone| gone == name)
+        {
             return Err(Error::not_found("no such model is loaded"));
         }
         let classes: &[&str] = if ["price", "count"].contains(&name) {
@@ -101,15 +131,12 @@ impl ModelServer for FakeServer {
     }
 
     async fn models(&self) -> Result<Vec<String>> {
-        let mut models: Vec<String> = MODELS.iter().map(|&model| model.into()).collect();
-        models.retain(|model| model != "unloaded");
-        Ok(models)
+        Ok(MODELS.iter().map(|&model| model.into()).collect())
     }
 }
 
-const MODELS: [&str; 11] = [
+const MODELS: [&str; 10] = [
     "broken", "busy", "count", "gate", "iris", "panics", "picky", "price", "short", "slow",
-    "unloaded",
 ];
 
 /// The plugins beside the server, by type.
@@ -173,16 +200,13 @@ struct Running {
 }
 
 async fn start_with(config: HttpConfig, mut fakes: Fakes) -> Running {
-    let (gate, begun) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
-    let fake = Arc::new(FakeServer {
-        gate: gate.clone(),
-        begun: begun.clone(),
-    });
+    let fake = Arc::new(FakeServer::new());
+    let (gate, begun) = (fake.gate.clone(), fake.begun.clone());
     let model_server = fakes.add::<dyn ModelServer>("local", fake);
     let cx = InitContext::new("http", Arc::new(fakes), CancellationToken::new());
     let http = Http::initialize(config, &cx).await.unwrap();
-    for model in MODELS.iter().filter(|model| **model != "unloaded") {
-        http.deploy(Deployment::new(*model, *model)).await.unwrap();
+    for model in MODELS {
+        http.deploy(Deployment::new(model, model)).await.unwrap();
     }
     let address = http.service.address;
     Running {
@@ -416,7 +440,7 @@ async fn models_and_their_signatures_can_be_read() {
         .iter()
         .map(|model| model["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names, &MODELS[..10]);
+    assert_eq!(names, MODELS);
     let url = format!("http://{}/v1/models/iris/predict", it.address);
     let expected = json!({"name": "iris", "features": ["a", "b"], "target": "diagnosis", "classes": ["benign", "malignant"], "url": url});
     assert_eq!(get(it.address, "/v1/models/iris").await.json(), expected);
@@ -716,13 +740,16 @@ async fn a_stopped_model_server_is_unavailable() {
 #[tokio::test]
 async fn not_ready_while_a_deployed_model_is_not_loaded() {
     let it = start(config()).await;
-    it.http
-        .deploy(Deployment::new("later", "unloaded"))
-        .await
-        .unwrap();
+    let server = Handle::<dyn ModelServer>::new(it.model_server.clone()).unwrap();
+    server.unload("price").await.unwrap();
     let answer = get(it.address, "/ready").await;
     assert_eq!(answer.status, 503);
-    assert!(answer.body.contains("`later`"));
+    assert_eq!(answer.code(), "not_ready");
+    assert!(answer.body.contains("`price`"));
+    assert_eq!(
+        predict(it.address, "price", ROW).await.code(),
+        "unknown_model"
+    );
 }
 
 #[tokio::test]
@@ -808,7 +835,12 @@ async fn what_cannot_be_deployed_is_refused() {
         .deploy(Deployment::new("x", "iris").server("other"))
         .await
         .unwrap_err();
-    assert!(error.to_string().contains("there are `local`"), "{error}");
+    assert!(
+        error
+            .to_string()
+            .contains("choosing the model server of `x`"),
+        "{error}"
+    );
     for name in ["", "a/b", "..", ".", "a b", "é", "a?b", &"x".repeat(129)] {
         assert_eq!(
             it.http
@@ -920,11 +952,7 @@ async fn refused(config: HttpConfig, fakes: Fakes) -> Error {
 
 fn one_server() -> Fakes {
     let mut fakes = Fakes::default();
-    let fake = FakeServer {
-        gate: Arc::new(Semaphore::new(0)),
-        begun: Arc::new(Semaphore::new(0)),
-    };
-    fakes.add::<dyn ModelServer>("local", Arc::new(fake));
+    fakes.add::<dyn ModelServer>("local", Arc::new(FakeServer::new()));
     fakes
 }
 
@@ -998,7 +1026,9 @@ async fn with_several_model_servers_a_deployment_names_one() {
     let http = Http::initialize(config(), &cx).await.unwrap();
     let error = http.deploy(Deployment::new("x", "iris")).await.unwrap_err();
     assert!(
-        error.to_string().contains("name one of `local`, `local-2`"),
+        error
+            .to_string()
+            .contains("choosing the model server of `x`"),
         "{error}"
     );
     http.deploy(Deployment::new("x", "iris").server("local"))
@@ -1054,6 +1084,7 @@ mod integration {
         monitoring::prometheus::{Prometheus, PrometheusConfig},
         security::api_keys::{ApiKey, ApiKeys, ApiKeysConfig},
     };
+    use mlx_core::registry::{Registration, Registry};
 
     async fn prometheus() -> Arc<Prometheus> {
         let config = PrometheusConfig {
@@ -1287,5 +1318,71 @@ mod integration {
             text.contains("route=\"/health\",status=\"200\"} 20\n"),
             "{text}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_composition_makes_a_server_that_lets_in_who_it_knows() {
+        static PLUGINS: [Registration; 4] = [
+            Registration::new::<Http>(),
+            Registration::new::<FakeServer>(),
+            Registration::new::<ApiKeys>(),
+            Registration::new::<Prometheus>(),
+        ];
+        let composition = format!(
+            "
+name: serving
+plugins:
+  - type: serving_platform
+    name: http
+    config:
+      address: 127.0.0.1:0
+      timeout: 5s
+      require_authentication: true
+  - type: model_server
+    name: fake-for-http
+  - type: monitoring
+    name: prometheus
+    config:
+      buckets: [0.01, 0.1, 1, 10]
+  - type: security
+    name: api-keys
+    config:
+      keys:
+        - {{ name: dashboard, key: {CANARY}, scopes: [\"predict:iris\"] }}
+"
+        );
+        let registry = Registry::from_registrations(&PLUGINS);
+        let platform = registry
+            .activate(Composition::from_yaml(&composition).unwrap())
+            .await
+            .unwrap();
+        let http = platform.get::<dyn ServingPlatform>("http").unwrap();
+        let endpoint = http
+            .deploy(Deployment::new("iris", "iris").server("fake-for-http"))
+            .await
+            .unwrap();
+        let address: SocketAddr = endpoint.url["http://".len()..]
+            .split('/')
+            .next()
+            .unwrap()
+            .parse()
+            .unwrap();
+
+        assert_eq!(predict(address, "iris", ROW).await.status, 401);
+        let known = format!("X-API-Key: {CANARY}\r\n{JSON}");
+        assert_eq!(
+            send(address, &post("/v1/models/iris/predict", &known, ROW))
+                .await
+                .status,
+            200
+        );
+        let shown = format!(
+            "{platform:?} {} {:?}",
+            platform.plan().to_json(),
+            platform.health().await
+        );
+        assert!(!shown.contains("canary"), "{shown}");
+        platform.shutdown().await.unwrap();
+        assert!(TcpStream::connect(address).await.is_err());
     }
 }
