@@ -1,8 +1,8 @@
 //! `#[derive(PluginConfig)]`: what is read, reported, written and described.
 
 use mlx_core::{
-    PluginConfig, Secret,
     __private::serde_json::{self, Value, json},
+    PluginConfig, Secret,
     config::{self, ConfigFields, ConfigValue, Reader, Resolved},
     diagnostics::{Diagnostic, Source},
     value::{Variables, yaml},
@@ -10,7 +10,7 @@ use mlx_core::{
 use std::{collections::BTreeMap, collections::HashMap, path::PathBuf, time::Duration};
 
 fn read<T: ConfigValue>(text: &str) -> Result<T, Vec<Diagnostic>> {
-    let node = yaml::parse(&Source::new("t.yaml", text)).unwrap();
+    let node = yaml::parse(&Source::new("t.yaml", text)).expect("well-formed YAML");
     let mut cx = Reader::literal();
     let value = T::read(&node, &mut cx);
     cx.finish(value)
@@ -179,7 +179,10 @@ fn secrets_are_hidden_everywhere() {
     let text = format!("{found:?}");
     assert_eq!(found.len(), 4, "{text}");
     for secret in ["5150", "hunter2", "77", "99999"] {
-        assert!(found.iter().all(|d| !d.message.contains(secret) && !d.help.iter().any(|h| h.contains(secret))), "{text}");
+        assert!(
+            found.iter().all(|d| !d.message.contains(secret) && !d.help.iter().any(|h| h.contains(secret))),
+            "{text}"
+        );
     }
     for field in Hidden::META.fields() {
         assert!(field.secret, "{}", field.name);
@@ -282,11 +285,7 @@ fn checks_of_a_field_and_of_the_whole_are_located() {
     let found = mistakes::<Outer>("from: 2\nto: 1\nspan: {from: 3, to: 2, label: a b}\n");
     assert_eq!(
         found,
-        [
-            "MLX0026 span.label 3:31 it has spaces",
-            "MLX0026 span 3:7 3 is after 2",
-            "MLX0026 . 1:1 2 is after 1",
-        ]
+        ["MLX0026 span.label 3:31 it has spaces", "MLX0026 span 3:7 3 is after 2", "MLX0026 . 1:1 2 is after 1",]
     );
     assert!(read::<Span>("from: 1\nto: 2\n").is_ok());
 }
@@ -461,10 +460,7 @@ fn a_struct_around_one_value_is_that_value() {
     assert_eq!(server.write()["password"], "[redacted]");
     assert_eq!(
         mistakes::<Server>("port: 80\npassword: hunter2\nnothing: {a: 1}\n"),
-        [
-            "MLX0023 port 1:7 `80` is out of range: expected at least 1024",
-            "MLX0020 nothing.a 3:11 unknown field `a`",
-        ]
+        ["MLX0023 port 1:7 `80` is out of range: expected at least 1024", "MLX0020 nothing.a 3:11 unknown field `a`",]
     );
     assert!(Server::META.fields().iter().find(|f| f.name == "password").unwrap().secret);
     let schema = schema::<Server>();

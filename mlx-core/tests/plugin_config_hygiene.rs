@@ -155,5 +155,7 @@ fn everything_compiles_and_reads() {
     ::std::assert_eq!(local(), 7);
     let text = r#"{"secret": "s", "type": 1, "array": [1, 2], "more": 4}"#;
     let read = ::mlx_core::config::from_json::<Everything<u8, 2>>(json(text));
-    ::std::assert!(::std::matches!(&read, ::core::result::Result::Ok(read) if read.base.word == "y" && read.number == 5));
+    ::std::assert!(
+        ::std::matches!(&read, ::core::result::Result::Ok(read) if read.base.word == "y" && read.number == 5)
+    );
 }

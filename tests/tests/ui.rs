@@ -1,7 +1,7 @@
 //! What the compiler says to a user of the macros: one mistake a file, one error a mistake.
 //!
 //! `TRYBUILD=overwrite cargo test -p mlx-tests --test ui` writes the messages anew; one file is tried with
-//! `-- trybuild=NAME`. The messages are those of the compiler that `rust-toolchain.toml` or CI pins.
+//! `-- trybuild=NAME`. The messages are those of Rust 1.95; another compiler may word its own parts differently.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +31,11 @@ fn one_mistake_is_one_error() {
 }
 
 fn fixtures() -> Vec<PathBuf> {
-    let directories = fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("ui")).unwrap();
-    let files = directories.flat_map(|directory| fs::read_dir(directory.unwrap().path()).unwrap());
-    files.map(|file| file.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "rs")).collect()
+    let list = |directory: &Path| -> Vec<PathBuf> {
+        let entries = fs::read_dir(directory).expect("a folder");
+        entries.map(|entry| entry.expect("an entry").path()).collect()
+    };
+    let directories = list(&Path::new(env!("CARGO_MANIFEST_DIR")).join("ui"));
+    let files = directories.iter().flat_map(|directory| list(directory));
+    files.filter(|path| path.extension().is_some_and(|extension| extension == "rs")).collect()
 }

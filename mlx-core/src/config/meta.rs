@@ -250,7 +250,10 @@ pub const fn assert_overridable(inherited: &Meta, name: &str) {
 /// Refuses, while compiling, a default for a secret.
 #[track_caller]
 pub const fn assert_public(secret: bool) {
-    assert!(!secret, "the default of a secret would be in the source: make the field optional, or leave the default out");
+    assert!(
+        !secret,
+        "the default of a secret would be in the source: make the field optional, or leave the default out"
+    );
 }
 
 /// A text put together in a constant; what does not fit is cut off.

@@ -2,12 +2,8 @@
 
 use proc_macro2::{Span, TokenTree};
 use syn::{
-    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Member, Meta, Path, RangeLimits, Token, Type,
-    ext::IdentExt,
-    meta::ParseNestedMeta,
-    parenthesized,
-    parse::ParseStream,
-    spanned::Spanned,
+    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Member, Meta, Path, RangeLimits, Token, Type, ext::IdentExt,
+    meta::ParseNestedMeta, parenthesized, parse::ParseStream, spanned::Spanned,
 };
 
 use crate::{
@@ -109,8 +105,19 @@ impl Range {
 const CONTAINER: [&str; 5] = ["component", "crate", "rename_all", "tag", "validate"];
 const VARIANT: [&str; 2] = ["rename", "rename_all"];
 const FIELD: [&str; 13] = [
-    "default", "extends", "flatten", "length", "non_empty", "pattern", "range", "rename", "secret", "serde", "skip",
-    "source", "validate",
+    "default",
+    "extends",
+    "flatten",
+    "length",
+    "non_empty",
+    "pattern",
+    "range",
+    "rename",
+    "secret",
+    "serde",
+    "skip",
+    "source",
+    "validate",
 ];
 
 impl<'a> Container<'a> {
@@ -133,7 +140,9 @@ impl<'a> Container<'a> {
                 syn::Fields::Unnamed(fields) => Data::Tuple(tuple(fields, errors)),
                 fields => Data::Struct(Field::parse_all(fields, rule, errors)),
             },
-            syn::Data::Enum(data) => Data::Enum(data.variants.iter().map(|v| Variant::parse(v, rule, errors)).collect()),
+            syn::Data::Enum(data) => {
+                Data::Enum(data.variants.iter().map(|v| Variant::parse(v, rule, errors)).collect())
+            }
             syn::Data::Union(data) => Data::Union(data.union_token),
         };
         let doc = docs::description(&input.attrs);
@@ -183,7 +192,12 @@ impl<'a> Shape<'a> {
 }
 
 fn tuple<'a>(fields: &'a syn::FieldsUnnamed, errors: &Errors) -> Vec<Field<'a>> {
-    fields.unnamed.iter().enumerate().map(|(index, field)| Field::parse(field, Member::from(index), None, errors)).collect()
+    fields
+        .unnamed
+        .iter()
+        .enumerate()
+        .map(|(index, field)| Field::parse(field, Member::from(index), None, errors))
+        .collect()
 }
 
 impl<'a> Field<'a> {
@@ -393,7 +407,10 @@ fn default(meta: &ParseNestedMeta<'_>, errors: &Errors) -> syn::Result<Default> 
     let mut fields: Vec<(Name, Expr)> = Vec::new();
     let entries = content.parse_terminated(inherited_default, Token![,])?;
     if entries.is_empty() {
-        return Err(syn::Error::new(meta.path.span(), "expected defaults of inherited fields: `default(field = value)`"));
+        return Err(syn::Error::new(
+            meta.path.span(),
+            "expected defaults of inherited fields: `default(field = value)`",
+        ));
     }
     for (name, value) in entries {
         match fields.iter().any(|(known, _)| known.text == name.text) {

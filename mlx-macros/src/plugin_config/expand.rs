@@ -50,9 +50,7 @@
 
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{
-    Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, parse_quote, spanned::Spanned,
-};
+use syn::{Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, parse_quote, spanned::Spanned};
 
 use super::attr::{self, Attr, Container, Data, Field, Name, Range, Shape, Variant};
 
@@ -424,7 +422,8 @@ impl Writer<'_> {
                 quote!(Self::#ident => __mlx::config::adaptor::unit(#name),),
             ),
             Shape::Struct(fields) => {
-                let Fields { metas, reads, members, patterns, writes } = self.fields(fields, |_, variable| quote!(#variable));
+                let Fields { metas, reads, members, patterns, writes } =
+                    self.fields(fields, |_, variable| quote!(#variable));
                 (
                     quote!(Fields(&[#(#metas),*])),
                     quote! {
@@ -482,7 +481,12 @@ impl Writer<'_> {
                 written
             }
         };
-        for field in variant.shape.fields().iter().filter(|field| field.inherits().is_some() || matches!(variant.shape, Shape::Tuple(_))) {
+        for field in variant
+            .shape
+            .fields()
+            .iter()
+            .filter(|field| field.inherits().is_some() || matches!(variant.shape, Shape::Tuple(_)))
+        {
             let meta = FieldType::of(field).meta();
             let span = field.ty.span();
             self.assertions.push(quote_spanned!(span=> __mlx::config::assert_undeclared(#meta, #tag)));
@@ -563,7 +567,9 @@ impl Writer<'_> {
                 quote!(Missing(#missing))
             }
         };
-        written.reads.push(quote!(let #variable = __cx.#method(__fields, #key, #read, __mlx::config::Absent::#absent);));
+        written
+            .reads
+            .push(quote!(let #variable = __cx.#method(__fields, #key, #read, __mlx::config::Absent::#absent);));
         written.reads.push(self.checks(field, &types, &variable, &quote!(__fields.place(#key))));
         written.metas.push(self.setting_meta(field, &types, default.as_ref()));
         written.members.push(quote!(#member: #variable?));
@@ -583,8 +589,10 @@ impl Writer<'_> {
         if let Some(Attr { value: attr::Default::Inherited(fields), .. }) = &field.default {
             for (Name { span, text }, value) in fields {
                 self.assertions.push(quote_spanned!(*span=> __mlx::config::assert_overridable(#meta, #text)));
-                let function =
-                    self.default_function(&quote!(__mlx::__private::Json), &quote!(__mlx::config::foreign::write(&(#value))));
+                let function = self.default_function(
+                    &quote!(__mlx::__private::Json),
+                    &quote!(__mlx::config::foreign::write(&(#value))),
+                );
                 overrides.push(quote!(__mlx::config::DefaultOverride { name: #text, value: Self::#function }));
             }
         }
@@ -870,7 +878,9 @@ impl Bounds {
     /// Of `Deserialize`.
     fn deserialize(&self) -> Split {
         let mut generics = self.value.clone();
-        generics.params.insert(0, GenericParam::Lifetime(LifetimeParam::new(Lifetime::new("'__de", Span::call_site()))));
+        generics
+            .params
+            .insert(0, GenericParam::Lifetime(LifetimeParam::new(Lifetime::new("'__de", Span::call_site()))));
         split(&generics, &self.original)
     }
 

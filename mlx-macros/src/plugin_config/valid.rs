@@ -175,7 +175,8 @@ fn tuples_have_no_names(container: &Container<'_>, errors: &Errors) {
 /// It would be in the source, and so in everybody's hands.
 fn secret_has_no_default(field: &Field<'_>, errors: &Errors) {
     if let (Some(_), Some(default), None) = (&field.secret, &field.default, field.inherits()) {
-        let message = "the default of a secret would be in the source; make the field an `Option`, or leave the default out";
+        let message =
+            "the default of a secret would be in the source; make the field an `Option`, or leave the default out";
         errors.at(default.span, message);
     }
 }
@@ -195,7 +196,8 @@ fn inherited_fields_keep_their_own(field: &Field<'_>, errors: &Errors) {
         format!("`{other}` conflicts with `{key}`: the inherited fields are described where they are declared")
     });
     if let Some(Attr { span, value: Default::Bare | Default::Value(_) }) = &field.default {
-        let message = format!("`default` conflicts with `{key}`; change single defaults: `extends, default(field = value)`");
+        let message =
+            format!("`default` conflicts with `{key}`; change single defaults: `extends, default(field = value)`");
         errors.at(*span, message);
     }
 }
@@ -219,15 +221,16 @@ fn skipped_fields_say_nothing(field: &Field<'_>, errors: &Errors) {
 fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
     if field.serde.is_some() && field.inherits().is_none() && field.skip.is_none() {
         let given = all(field).into_iter().filter(|(other, _)| ["length", "pattern", "range"].contains(other));
-        refuse(given, errors, |other| format!("`{other}` conflicts with `serde`: the type checks itself; use `validate`"));
+        refuse(given, errors, |other| {
+            format!("`{other}` conflicts with `serde`: the type checks itself; use `validate`")
+        });
     }
 }
 
 /// A text written out is no number; anything else is for the compiler to decide.
 fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
-    let is_text = |end: &&Expr| {
-        matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)))
-    };
+    let is_text =
+        |end: &&Expr| matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)));
     let is_no_length = |end: &&Expr| {
         matches!(end, Expr::Lit(_) | Expr::Unary(_))
             && attr::number(end).is_none_or(|length| length < 0.0 || length.fract() != 0.0)
