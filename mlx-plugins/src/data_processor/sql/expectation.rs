@@ -7,7 +7,7 @@ use arrow::{
     datatypes::DataType,
     util::display::{ArrayFormatter, FormatOptions},
 };
-use mlx_core::{Error, prelude::*};
+use mlx_core::prelude::*;
 use std::{
     collections::{BTreeSet, HashSet},
     fmt,
@@ -18,6 +18,7 @@ const ROWS: usize = 8192;
 
 /// What one column must be like. Nulls are judged by `nullable` alone.
 #[derive(Clone, Debug, PluginConfig)]
+#[config(validate = Expectation::check)]
 pub struct Expectation {
     /// The column's name.
     #[config(non_empty)]
@@ -96,24 +97,13 @@ impl ColumnType {
     }
 }
 
-/// Finds expectations that contradict themselves or each other.
-pub(super) fn check(expect: &[Expectation]) -> Result<()> {
+/// Finds two expectations of one column.
+pub(super) fn check_columns(expect: &[Expectation]) -> Result<(), String> {
     let mut seen = HashSet::new();
-    for Expectation { column, kind, min, max, .. } in expect {
-        if !seen.insert(column) {
-            return Err(Error::invalid(format!("expect: the column `{column}` appears twice")));
-        }
-        if let (Some(min), Some(max)) = (min, max)
-            && min > max
-        {
-            return Err(Error::invalid(format!("expect: `{column}` has min {min}, which is above its max {max}")));
-        }
-        let number = matches!(kind, None | Some(ColumnType::Integer | ColumnType::Number));
-        if let (Some(kind), true) = (kind, (min.is_some() || max.is_some()) && !number) {
-            return Err(Error::invalid(format!("expect: `{column}` has min or max, but its type is {kind}")));
-        }
+    match expect.iter().find(|expectation| !seen.insert(&expectation.column)) {
+        Some(twice) => Err(format!("the column `{}` appears twice", twice.column)),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// Compares a table with the expectations.
@@ -157,6 +147,23 @@ fn missing(column: &str, data: &DataFrame) -> String {
 }
 
 impl Expectation {
+    /// Finds what no column can be like.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let Expectation { column, kind, min, max, .. } = self;
+        if let (Some(min), Some(max)) = (min, max)
+            && min > max
+        {
+            return Err(format!("`{column}` has min {min}, which is above its max {max}"));
+        }
+        match kind {
+            None | Some(ColumnType::Integer | ColumnType::Number) => Ok(()),
+            Some(kind) if min.is_some() || max.is_some() => {
+                Err(format!("`{column}` has min or max, but its type is {kind}"))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     fn violations(&self, column: &ArrayRef, deadline: &Deadline) -> Result<Vec<(String, usize)>> {
         let mut found = Vec::new();
         let data_type = column.data_type();

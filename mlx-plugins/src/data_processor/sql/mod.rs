@@ -2,7 +2,8 @@
 //!
 //! ```yaml
 //! plugins:
-//!   - name: sql
+//!   - type: data_processor
+//!     name: sql
 //!     config:
 //!       steps:
 //!         - select *, mean_area / mean_perimeter as compact from input where mean_area > 0
@@ -41,7 +42,7 @@ pub struct SqlConfig {
     #[config(default)]
     pub steps: Vec<String>,
     /// What the columns of a table must be like.
-    #[config(default)]
+    #[config(default, validate = expectation::check_columns)]
     pub expect: Vec<Expectation>,
     /// Whether columns without an expectation are violations.
     #[config(default = false)]
@@ -72,7 +73,9 @@ impl Plugin for Sql {
 
     async fn initialize(config: SqlConfig, _: &InitContext) -> Result<Self> {
         let SqlConfig { steps, expect, strict, timeout } = config;
-        expectation::check(&expect)?;
+        // Said again for settings that a program made without the reader.
+        let checked = expectation::check_columns(&expect).and_then(|()| expect.iter().try_for_each(Expectation::check));
+        checked.map_err(|message| Error::invalid(format!("expect: {message}")))?;
         let steps: Arc<[String]> = steps.into();
         let checked = steps.clone();
         run(timeout, move |deadline| check_steps(&checked, deadline)).await?;

@@ -181,3 +181,20 @@ async fn expectations_that_contradict_themselves_do_not_start() {
         assert!(error.to_string().contains(part), "{error}");
     }
 }
+
+#[tokio::test]
+async fn settings_are_read_and_checked() {
+    let settings = json!({
+        "steps": ["select id from input"],
+        "expect": [{"column": "id", "type": "integer", "min": 2, "unique": true}],
+    });
+    let sql = mlx_core::registry().create::<dyn DataProcessor>("sql", settings).await.unwrap();
+    assert_eq!(sql.process_data(data()).await.unwrap().num_columns(), 1);
+    assert_eq!(sql.validate_schema(data()).await.unwrap().violations.len(), 2);
+    sql.shutdown().await.unwrap();
+    let expect = json!([{"column": "a", "type": "text", "min": 1}, {"column": "b", "type": "txt"}, {"column": ""}]);
+    let created = mlx_core::registry().create::<dyn DataProcessor>("sql", json!({"expect": expect})).await;
+    let error = created.err().unwrap();
+    let paths: Vec<_> = error.diagnostics().iter().filter_map(|found| found.path.as_deref()).collect();
+    assert_eq!(paths, ["expect[0]", "expect[1].type", "expect[2].column"], "{error:?}");
+}

@@ -2,7 +2,8 @@
 //!
 //! ```yaml
 //! plugins:
-//!   - name: files
+//!   - type: data_source
+//!     name: files
 //!     config:
 //!       tables:
 //!         samples: {path: data/breast_cancer.csv}

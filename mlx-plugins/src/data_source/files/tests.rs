@@ -367,3 +367,24 @@ async fn a_query_past_its_deadline_is_cancelled() {
     files.shutdown().await.unwrap();
     assert_eq!(files.query("select 1").await.unwrap_err().kind(), ErrorKind::Stopped);
 }
+
+#[tokio::test]
+async fn settings_are_read_and_checked() {
+    let (_folder, path) = file("data.txt", "1;2\n");
+    let settings = json!({"tables": {"t": {"path": path, "format": "csv", "header": false, "delimiter": ";"}}});
+    let files = mlx_core::registry().create::<dyn DataSource>("files", settings).await.unwrap();
+    assert_eq!(files.query("select * from t").await.unwrap().f64_column("column_2").unwrap(), [2.0]);
+    files.shutdown().await.unwrap();
+    let tables = json!({
+        "a": {"path": "data.txt"},
+        "b": {"path": "data.csv", "delimiter": "\""},
+        "c": {"path": "data.csv", "format": "xml"},
+    });
+    let error = mlx_core::registry().create::<dyn DataSource>("files", json!({"tables": tables})).await.err().unwrap();
+    let paths: Vec<_> = error.diagnostics().iter().filter_map(|found| found.path.as_deref()).collect();
+    assert_eq!(paths, ["tables.a", "tables.b", "tables.c.format"], "{error:?}");
+    for tables in [json!({}), json!({"A": {"path": "a.csv"}, "a": {"path": "a.csv"}})] {
+        let created = mlx_core::registry().create::<dyn DataSource>("files", json!({"tables": tables})).await;
+        assert_eq!(created.err().unwrap().kind(), ErrorKind::Invalid);
+    }
+}

@@ -2,7 +2,8 @@
 //!
 //! ```yaml
 //! plugins:
-//!   - name: sqlite
+//!   - type: data_source
+//!     name: sqlite
 //!     config:
 //!       path: data/warehouse.db
 //!       timeout: 10s

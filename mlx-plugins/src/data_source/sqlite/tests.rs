@@ -199,3 +199,13 @@ async fn a_path_is_no_uri() {
     assert!(path.exists());
     db.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn settings_are_read_and_checked() {
+    let db = mlx_core::registry().create::<dyn DataSource>("sqlite", json!({"path": ":memory:"})).await.unwrap();
+    assert_eq!(db.query("select 1 as one").await.unwrap().f64_column("one").unwrap(), [1.0]);
+    db.shutdown().await.unwrap();
+    let wrong = json!({"path": ":memory:", "connections": 0, "timeout": 5, "tmeout": "5s"});
+    let error = mlx_core::registry().create::<dyn DataSource>("sqlite", wrong).await.err().unwrap();
+    assert_eq!(error.diagnostics().len(), 3, "{error:?}");
+}
