@@ -122,7 +122,10 @@ mod tests {
     #[test]
     fn a_code_is_explained_and_an_unknown_one_refused() {
         let text = output(Command::Explain { code: Some("mlx0028".to_owned()) }).unwrap();
-        assert!(text.starts_with("MLX0028: environment variable not set") && text.contains("${env:NAME:-value}"), "{text}");
+        assert!(
+            text.starts_with("MLX0028: environment variable not set") && text.contains("${env:NAME:-value}"),
+            "{text}"
+        );
         assert!(output(Command::Explain { code: Some("MLX9999".to_owned()) }).is_err());
         assert_eq!(output(Command::Explain { code: None }).unwrap().lines().count(), Code::ALL.len());
     }

@@ -23,7 +23,8 @@ pub struct Component {
 /// [`Invalid`](mlx_core::ErrorKind::Invalid) when the catalogue is malformed, which the tests of this crate rule out.
 pub fn components() -> Result<Vec<Component>> {
     let registry: JsonValue = serde_json::from_str(REGISTRY).context("reading registry.json")?;
-    let entries = registry["components"].as_array().ok_or_else(|| Error::invalid("registry.json has no `components`"))?;
+    let entries =
+        registry["components"].as_array().ok_or_else(|| Error::invalid("registry.json has no `components`"))?;
     let mut components = entries.iter().map(component).collect::<Result<Vec<_>>>()?;
     components.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(components)
@@ -31,7 +32,10 @@ pub fn components() -> Result<Vec<Component>> {
 
 fn component(entry: &JsonValue) -> Result<Component> {
     let text = |key: &str| {
-        entry[key].as_str().map(str::to_owned).ok_or_else(|| Error::invalid(format!("a component in registry.json has no `{key}`")))
+        entry[key]
+            .as_str()
+            .map(str::to_owned)
+            .ok_or_else(|| Error::invalid(format!("a component in registry.json has no `{key}`")))
     };
     Ok(Component { name: text("name")?, version: text("version")?, description: text("description")? })
 }

@@ -87,8 +87,8 @@ pub use handle::{BoxStream, Handle};
 pub use mlx_macros::{PluginConfig, component_config, contract, mlx_plugin};
 pub use platform::{Platform, Standalone};
 pub use plugin::{
-    Cardinality, ComponentResult, ComponentStatus, ExecutionContext, Health, HealthStatus, InitContext, Plugin, PluginKind,
-    PluginMetadata,
+    Cardinality, ComponentResult, ComponentStatus, ExecutionContext, Health, HealthStatus, InitContext, Plugin,
+    PluginKind, PluginMetadata,
 };
 pub use registry::{Registry, registry};
 pub use runtime::block_on;

@@ -185,20 +185,12 @@ fn a_type_is_known_as_data() {
     assert_eq!(info.cardinality, Cardinality::OnePer("region"));
     assert_eq!(info.capabilities, ["exact", "rough"]);
     assert_eq!(info.id, TypeId::of::<dyn Counter>());
-    assert!(
-        info.allows("exact") && !info.allows("exac") && !info.allows("exactly") && !info.allows("")
-    );
+    assert!(info.allows("exact") && !info.allows("exac") && !info.allows("exactly") && !info.allows(""));
 
     let info = <dyn TurnedRound as PluginKind>::INFO;
-    assert_eq!(
-        (info.name, info.cardinality),
-        ("turned_round", Cardinality::Many)
-    );
+    assert_eq!((info.name, info.cardinality), ("turned_round", Cardinality::Many));
     assert!(info.allows("anything"), "no list means that anything goes");
-    assert_eq!(
-        <dyn Plain as PluginKind>::INFO.cardinality,
-        Cardinality::One
-    );
+    assert_eq!(<dyn Plain as PluginKind>::INFO.cardinality, Cardinality::One);
 }
 
 #[test]
@@ -214,11 +206,7 @@ async fn a_handle_forwards_every_method() {
     let handle = Handle::<dyn Counter>::new(slot(Impl::default())).unwrap();
     assert_eq!(handle.add("abc", (1, 2), &[0; 4]).await.unwrap(), 10);
     assert_eq!(handle.label().await.unwrap(), "a counter");
-    assert_eq!(
-        handle.limit().unwrap(),
-        99,
-        "the plugin's own body, not the default"
-    );
+    assert_eq!(handle.limit().unwrap(), 99, "the plugin's own body, not the default");
     assert_eq!(handle.pin("it").unwrap(), "pinned it");
     assert!(matches!(handle.strict().await, Err(Strict::Refused)));
     assert_eq!(<Handle<dyn Counter> as Counter>::named(), "by default");
@@ -251,37 +239,22 @@ async fn a_stopped_plugin_says_so_in_each_method_s_own_error() {
     assert_eq!(handle.limit().unwrap_err().kind(), ErrorKind::Stopped);
     assert_eq!(handle.label().await.unwrap_err().kind(), ErrorKind::Stopped);
     assert_eq!(handle.each().err().unwrap().kind(), ErrorKind::Stopped);
-    assert!(
-        matches!(handle.strict().await, Err(Strict::Unreachable(error)) if error.kind() == ErrorKind::Stopped)
-    );
+    assert!(matches!(handle.strict().await, Err(Strict::Unreachable(error)) if error.kind() == ErrorKind::Stopped));
 }
 
 #[tokio::test]
 async fn a_stream_keeps_its_plugin_until_it_ends() {
     for later in [false, true] {
         let dropped = Arc::new(AtomicBool::new(false));
-        let slot = slot(Impl {
-            dropped: dropped.clone(),
-        });
+        let slot = slot(Impl { dropped: dropped.clone() });
         let handle = Handle::<dyn Counter>::new(slot.clone()).unwrap();
-        let mut stream = if later {
-            handle.each_later().await.unwrap()
-        } else {
-            handle.each().unwrap()
-        };
+        let mut stream = if later { handle.each_later().await.unwrap() } else { handle.each().unwrap() };
         let retired = slot.close().unwrap();
         assert_eq!(next(&mut stream).await.unwrap().unwrap(), 7);
         assert_eq!(retired.in_flight(), 1);
-        assert!(
-            tokio::time::timeout(Duration::from_millis(20), retired.drained())
-                .await
-                .is_err()
-        );
+        assert!(tokio::time::timeout(Duration::from_millis(20), retired.drained()).await.is_err());
         retired.cancel();
-        assert_eq!(
-            next(&mut stream).await.unwrap().unwrap_err().kind(),
-            ErrorKind::Cancelled
-        );
+        assert_eq!(next(&mut stream).await.unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
         assert!(next(&mut stream).await.is_none());
         assert!(dropped.load(Ordering::SeqCst));
         retired.drained().await;

@@ -69,12 +69,7 @@ impl Fake {
     }
 
     fn with_rows(version: usize, rows: Option<usize>) -> Arc<Self> {
-        Arc::new(Self {
-            version,
-            stopped: AtomicBool::new(false),
-            gate: Notify::new(),
-            rows,
-        })
+        Arc::new(Self { version, stopped: AtomicBool::new(false), gate: Notify::new(), rows })
     }
 
     fn running(&self) -> usize {
@@ -98,10 +93,7 @@ impl Store for Fake {
         Ok(self.running())
     }
     fn rows(&self) -> Result<BoxStream<usize>> {
-        Ok(Box::pin(Rows {
-            left: self.rows,
-            version: self.running(),
-        }))
+        Ok(Box::pin(Rows { left: self.rows, version: self.running() }))
     }
     async fn pin(&self) -> Result<&'static str> {
         Ok("the contract's own")
@@ -164,16 +156,12 @@ fn serve(fake: &Arc<Fake>) -> (Arc<Slot>, Handle<dyn Store>) {
 }
 
 async fn is_drained(retired: &Retired) -> bool {
-    timeout(Duration::from_millis(20), retired.drained())
-        .await
-        .is_ok()
+    timeout(Duration::from_millis(20), retired.drained()).await.is_ok()
 }
 
 /// Enough for anything that is going to happen at all.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(10), future)
-        .await
-        .expect("not in time")
+    timeout(Duration::from_secs(10), future).await.expect("not in time")
 }
 
 /// A query that has begun to wait.
@@ -195,14 +183,7 @@ async fn a_handle_calls_whatever_is_published() {
     let old = slot.publish(instance(&Fake::new(2))).unwrap();
     assert_eq!(handle.version().unwrap(), 2);
     assert_eq!(handle.clone().query("sleep").await.unwrap(), 2);
-    assert_eq!(
-        old.instance()
-            .get::<dyn Store>()
-            .unwrap()
-            .version()
-            .unwrap(),
-        1
-    );
+    assert_eq!(old.instance().get::<dyn Store>().unwrap().version().unwrap(), 1);
     assert_eq!(old.in_flight(), 0);
     soon(old.drained()).await;
     // Again, and from a task of its own.
@@ -217,10 +198,7 @@ async fn the_contract_may_use_the_names_of_the_handle() {
     assert_eq!(handle.pin().await.unwrap(), "the contract's own");
     assert_eq!(Handle::name(&handle), "store");
     assert_eq!(Handle::slot(&handle).name(), "store");
-    assert_eq!(
-        format!("{handle:?}"),
-        r#"Handle<dyn handle::Store>("store")"#
-    );
+    assert_eq!(format!("{handle:?}"), r#"Handle<dyn handle::Store>("store")"#);
 }
 
 #[tokio::test]
@@ -252,18 +230,14 @@ async fn an_empty_slot_and_a_closed_one_answer_stopped() {
 fn contracts_are_published_together() {
     let both = |version| {
         let fake = Fake::new(version);
-        Instance::new()
-            .provide::<dyn Store>(fake.clone())
-            .provide::<dyn Describe>(fake)
+        Instance::new().provide::<dyn Store>(fake.clone()).provide::<dyn Describe>(fake)
     };
     let slot = Arc::new(Slot::new("store"));
     assert!(slot.publish(both(1)).is_none());
     assert!(slot.provides::<dyn Store>() && slot.provides::<dyn Describe>());
     assert!(!slot.provides::<Fake>());
-    let (store, describe) = (
-        Handle::<dyn Store>::new(slot.clone()).unwrap(),
-        Handle::<dyn Describe>::new(slot.clone()).unwrap(),
-    );
+    let (store, describe) =
+        (Handle::<dyn Store>::new(slot.clone()).unwrap(), Handle::<dyn Describe>::new(slot.clone()).unwrap());
     drop(slot.publish(both(2)));
     assert_eq!(store.version().unwrap(), 2);
     assert_eq!(Handle::pin(&describe).unwrap().describe(), 2);
@@ -277,10 +251,7 @@ fn a_contract_provided_twice_is_replaced() {
         .provide::<dyn Store>(Fake::new(2));
     assert_eq!(instance.contracts().count(), 2);
     assert_eq!(instance.get::<dyn Store>().unwrap().version().unwrap(), 2);
-    assert_eq!(
-        format!("{instance:?}"),
-        r#"Instance {"dyn handle::Store", "dyn handle::Describe"}"#
-    );
+    assert_eq!(format!("{instance:?}"), r#"Instance {"dyn handle::Store", "dyn handle::Describe"}"#);
 }
 
 #[test]
@@ -351,11 +322,7 @@ async fn past_the_deadline_waiting_calls_are_cancelled_and_counted() {
     assert_eq!(late.unwrap_err().kind(), ErrorKind::Cancelled);
     drop(pinned);
     soon(old.drained()).await;
-    assert_eq!(
-        handle.query("sleep").await.unwrap(),
-        2,
-        "the new one serves"
-    );
+    assert_eq!(handle.query("sleep").await.unwrap(), 2, "the new one serves");
 }
 
 #[tokio::test]
@@ -410,10 +377,7 @@ async fn a_stream_gives_its_lease_back_when_it_ends() {
     assert_eq!(old.in_flight(), 1);
     assert!(next(&mut rows).await.is_none());
     assert_eq!(old.in_flight(), 0);
-    assert!(
-        next(&mut rows).await.is_none(),
-        "an ended stream stays ended"
-    );
+    assert!(next(&mut rows).await.is_none(), "an ended stream stays ended");
     soon(old.drained()).await;
 }
 
@@ -458,10 +422,7 @@ async fn a_stream_that_is_always_ready_is_cancelled() {
 async fn swaps_under_load_lose_no_call() {
     let mut current = Fake::new(0);
     let (slot, handle) = serve(&current);
-    let (calls, done) = (
-        Arc::new(AtomicUsize::new(0)),
-        Arc::new(AtomicBool::new(false)),
-    );
+    let (calls, done) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     let callers: Vec<_> = (0..100)
         .map(|caller| {
             let (handle, calls, done) = (handle.clone(), calls.clone(), done.clone());

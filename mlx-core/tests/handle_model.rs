@@ -59,20 +59,13 @@ struct Model {
 impl Model {
     /// Two stripes, and value 1 published.
     fn new() -> Self {
-        let model = Self {
-            stripes: Arc::new(Stripes::new(2)),
-            dropped: Arc::default(),
-        };
+        let model = Self { stripes: Arc::new(Stripes::new(2)), dropped: Arc::default() };
         assert!(model.publish(1).is_none());
         model
     }
 
     fn publish(&self, number: usize) -> Option<Drain<Value>> {
-        self.stripes.publish(Value {
-            number,
-            stopped: AtomicBool::new(false),
-            dropped: self.dropped.clone(),
-        })
+        self.stripes.publish(Value { number, stopped: AtomicBool::new(false), dropped: self.dropped.clone() })
     }
 
     /// Leases, uses, and gives back; returns which value it was.
@@ -197,11 +190,8 @@ fn publishers_and_a_closer_retire_each_value_once() {
                 }
             })
         };
-        let threads = [
-            retire(Model::publish, 2),
-            retire(|model, _| model.stripes.close(), 0),
-            retire(Model::publish, 3),
-        ];
+        let threads =
+            [retire(Model::publish, 2), retire(|model, _| model.stripes.close(), 0), retire(Model::publish, 3)];
         let seen = model.call();
         assert!(seen.is_none_or(|number| number <= 3));
         for thread in threads {

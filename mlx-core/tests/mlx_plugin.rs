@@ -118,21 +118,12 @@ fn what_is_not_said_is_known_anyway() {
     let metadata = HTTPParrot2::METADATA;
     assert_eq!(metadata.name, "http-parrot2");
     assert_eq!(metadata.version, env!("CARGO_PKG_VERSION"));
-    assert_eq!(
-        metadata.description,
-        "Says as little\nas it can.\n\nAnd a second paragraph."
-    );
+    assert_eq!(metadata.description, "Says as little\nas it can.\n\nAnd a second paragraph.");
     assert_eq!(metadata.kind.id, <dyn Speaker as PluginKind>::INFO.id);
-    assert_eq!(
-        (metadata.swap, metadata.stability),
-        (SwapKind::Overlap, Stability::Experimental)
-    );
+    assert_eq!((metadata.swap, metadata.stability), (SwapKind::Overlap, Stability::Experimental));
     assert_eq!(metadata.resources, Resources::default());
     assert_eq!(metadata.license, env!("CARGO_PKG_LICENSE"));
-    assert_eq!(
-        (metadata.documentation, metadata.repository),
-        ("", env!("CARGO_PKG_REPOSITORY"))
-    );
+    assert_eq!((metadata.documentation, metadata.repository), ("", env!("CARGO_PKG_REPOSITORY")));
     let lists = [
         metadata.capabilities,
         metadata.conflicts_with,
@@ -141,9 +132,7 @@ fn what_is_not_said_is_known_anyway() {
         metadata.platforms,
     ];
     assert!(lists.iter().all(|list| list.is_empty()));
-    assert!(
-        metadata.also.is_empty() && metadata.requires.is_empty() && metadata.optional.is_empty()
-    );
+    assert!(metadata.also.is_empty() && metadata.requires.is_empty() && metadata.optional.is_empty());
     assert!(metadata.supports_this_platform());
 }
 
@@ -152,23 +141,14 @@ fn what_is_said_is_kept() {
     let metadata = Echo::METADATA;
     assert_eq!((metadata.name, metadata.version), ("echo", "2.1.0-rc.1"));
     assert_eq!(metadata.description, "Says what it hears.");
-    assert_eq!(
-        metadata.kinds().map(|kind| kind.name).collect::<Vec<_>>(),
-        ["speaker", "listener"]
-    );
+    assert_eq!(metadata.kinds().map(|kind| kind.name).collect::<Vec<_>>(), ["speaker", "listener"]);
     assert_eq!(metadata.capabilities, ["soft", "near"]);
     assert_eq!(metadata.conflicts_with, ["http-parrot2", "loud"]);
     assert_eq!(
         metadata.requires,
         [
-            Requirement::Plugin {
-                name: "air",
-                version: "^1.2"
-            },
-            Requirement::Plugin {
-                name: "wall",
-                version: ""
-            },
+            Requirement::Plugin { name: "air", version: "^1.2" },
+            Requirement::Plugin { name: "wall", version: "" },
             Requirement::Type("listener"),
             Requirement::Capability("sql"),
         ]
@@ -177,18 +157,8 @@ fn what_is_said_is_kept() {
     assert_eq!(metadata.integration_points, ["data_source"]);
     assert_eq!(metadata.data_formats, ["text"]);
     assert_eq!(metadata.platforms, ["linux", "macos", "windows"]);
-    assert_eq!(
-        metadata.resources,
-        Resources {
-            memory_mib: 64,
-            cpu_cores: 0,
-            gpus: 1
-        }
-    );
-    assert_eq!(
-        (metadata.swap, metadata.stability),
-        (SwapKind::Handover, Stability::Deprecated)
-    );
+    assert_eq!(metadata.resources, Resources { memory_mib: 64, cpu_cores: 0, gpus: 1 });
+    assert_eq!((metadata.swap, metadata.stability), (SwapKind::Handover, Stability::Deprecated));
     assert_eq!(metadata.license, "MIT");
     assert_eq!(metadata.documentation, "https://example.org/echo");
     assert_eq!(metadata.repository, "https://example.org/echo.git");
@@ -201,46 +171,21 @@ fn a_declaration_says_where_it_is() {
     assert_eq!(declared.crate_version, env!("CARGO_PKG_VERSION"));
     assert_eq!(declared.module, module_path!());
     assert_eq!(declared.file, file!());
-    assert_eq!(
-        declared.line, ECHO_LINE,
-        "the line of the struct, not of the attribute"
-    );
+    assert_eq!(declared.line, ECHO_LINE, "the line of the struct, not of the attribute");
 }
 
 #[test]
 fn plugins_are_in_the_registry() {
-    let names = |kind| {
-        registry()
-            .iter()
-            .map(Registration::metadata)
-            .filter(move |plugin| plugin.kind.name == kind)
-    };
-    assert_eq!(
-        names("speaker")
-            .map(|plugin| plugin.name)
-            .collect::<Vec<_>>(),
-        ["echo", "http-parrot2"]
-    );
+    let names = |kind| registry().iter().map(Registration::metadata).filter(move |plugin| plugin.kind.name == kind);
+    assert_eq!(names("speaker").map(|plugin| plugin.name).collect::<Vec<_>>(), ["echo", "http-parrot2"]);
     // Two from one macro, and none from the struct that is not compiled.
-    assert_eq!(
-        names("listener")
-            .map(|plugin| plugin.name)
-            .collect::<Vec<_>>(),
-        ["first", "second"]
-    );
-    assert!(
-        registry().problems().is_empty(),
-        "{:?}",
-        registry().problems()
-    );
+    assert_eq!(names("listener").map(|plugin| plugin.name).collect::<Vec<_>>(), ["first", "second"]);
+    assert!(registry().problems().is_empty(), "{:?}", registry().problems());
 }
 
 #[tokio::test]
 async fn a_plugin_is_reached_as_its_type() {
-    let echo = registry()
-        .create::<dyn Speaker>("http-parrot2", json!({}))
-        .await
-        .unwrap();
+    let echo = registry().create::<dyn Speaker>("http-parrot2", json!({})).await.unwrap();
     assert_eq!(echo.handle().say().await.unwrap(), "hello");
     echo.shutdown().await.unwrap();
 }
@@ -254,20 +199,6 @@ async fn a_plugin_is_provided_as_each_of_its_types() {
     let instance = Instance::new().provide(Echo::contract(echo.clone()));
     let slot = Arc::new(Slot::new("echo"));
     assert!(slot.publish(Echo::provide(&echo, instance)).is_none());
-    assert_eq!(
-        Handle::<dyn Speaker>::new(slot.clone())
-            .unwrap()
-            .say()
-            .await
-            .unwrap(),
-        "echo"
-    );
-    assert_eq!(
-        Handle::<dyn Listener>::new(slot)
-            .unwrap()
-            .heard()
-            .await
-            .unwrap(),
-        "you"
-    );
+    assert_eq!(Handle::<dyn Speaker>::new(slot.clone()).unwrap().say().await.unwrap(), "echo");
+    assert_eq!(Handle::<dyn Listener>::new(slot).unwrap().heard().await.unwrap(), "you");
 }

@@ -197,7 +197,10 @@ actor!(#[mlx_plugin(type = Probe, platforms = ["windows"])] Foreign: Probe);
 actor!(#[mlx_plugin(type = Single)] Databricks: Single);
 actor!(#[mlx_plugin(type = Single)] Outerbounds: Single);
 
-actor!(#[mlx_plugin(type = Regional)] Site);
+actor!(
+    #[mlx_plugin(type = Regional)]
+    Site
+);
 #[async_trait]
 impl Regional for Site {
     async fn who(&self) -> Result<String> {
@@ -224,7 +227,10 @@ impl Probe for Guarded {
     }
 }
 
-actor!(#[mlx_plugin(type = "security", capabilities = ["secrets"])] Vault);
+actor!(
+    #[mlx_plugin(type = "security", capabilities = ["secrets"])]
+    Vault
+);
 
 #[async_trait]
 impl Security for Vault {
@@ -375,7 +381,10 @@ fn each_mistake_is_refused_where_it_stands() {
         ("plugins: [{type: probe, name: base, config: {token: \"${vualt:x}\"}}]", (Code::BadReference, 1, 53)),
         ("plugins: [{type: probe, name: base, config: {token: \"[redacted]\"}}]", (Code::RedactedSecret, 1, 53)),
         ("plugins: [{type: probe, name: middle}]", (Code::MissingRequirement, 1, 31)),
-        ("plugins: [{type: probe, name: base, enabled: false}, {type: probe, name: middle}]", (Code::MissingRequirement, 1, 74)),
+        (
+            "plugins: [{type: probe, name: base, enabled: false}, {type: probe, name: middle}]",
+            (Code::MissingRequirement, 1, 74),
+        ),
     ] {
         assert_eq!(refused(text), [expected], "{text}");
     }
@@ -383,7 +392,8 @@ fn each_mistake_is_refused_where_it_stands() {
 
 #[test]
 fn a_duplicate_default_and_a_duplicate_key_of_a_type_are_refused() {
-    let two = "plugins: [{type: single, name: databricks, default: true}, {type: single, name: outerbounds, default: true}]";
+    let two =
+        "plugins: [{type: single, name: databricks, default: true}, {type: single, name: outerbounds, default: true}]";
     assert_eq!(refused(two), [(Code::DuplicateDefault, 1, 81)]);
     let same_region = "plugins: [{type: regional, name: site, id: a, config: {region: eu}}, {type: regional, name: site, id: b, config: {region: eu}}]";
     assert_eq!(refused(same_region), [(Code::Cardinality, 1, 93)]);
@@ -423,7 +433,13 @@ fn named_extras_beside_a_default_are_accepted() {
 
 #[test]
 fn the_result_does_not_depend_on_the_order_of_the_file() {
-    let entries = ["{type: probe, name: top}", "{type: probe, name: base}", "{type: single, name: databricks}", "{type: probe, name: middle}", "{type: probe, name: needs-single}"];
+    let entries = [
+        "{type: probe, name: top}",
+        "{type: probe, name: base}",
+        "{type: single, name: databricks}",
+        "{type: probe, name: middle}",
+        "{type: probe, name: needs-single}",
+    ];
     let order = |entries: &[&str]| {
         let plan = plugins().resolve(&yaml(&format!("plugins: [{}]", entries.join(", ")))).unwrap();
         plan.steps().iter().map(|step| step.label()).collect::<Vec<_>>()
@@ -478,10 +494,14 @@ use mlx_core::Platform;
 async fn every_mistake_has_its_stage() {
     let base = |config: &str| format!("plugins: [{{type: probe, name: base, config: {config}}}]");
     let vault = |config: &str, vault: &str| {
-        format!("plugins: [{{type: security, name: vault, config: {vault}}}, {{type: probe, name: base, config: {config}}}]")
+        format!(
+            "plugins: [{{type: security, name: vault, config: {vault}}}, {{type: probe, name: base, config: {config}}}]"
+        )
     };
     let profile = |config: &str| {
-        format!("plugins: [{{type: probe, name: base}}]\nprofiles: {{prod: {{plugins: [{{name: base, config: {config}}}]}}}}")
+        format!(
+            "plugins: [{{type: probe, name: base}}]\nprofiles: {{prod: {{plugins: [{{name: base, config: {config}}}]}}}}"
+        )
     };
     use Stage::*;
     for (text, profile, expected) in [
@@ -733,7 +753,8 @@ async fn a_stop_lets_calls_finish_and_cancels_them_at_the_deadline() {
 #[tokio::test]
 async fn a_hundred_calls_in_flight_survive_a_stop() {
     static CALLS: AtomicUsize = AtomicUsize::new(0);
-    let platform = plugins().activate(yaml("plugins: [{type: probe, name: base, config: {log: hundred}}]")).await.unwrap();
+    let platform =
+        plugins().activate(yaml("plugins: [{type: probe, name: base, config: {log: hundred}}]")).await.unwrap();
     let probe = platform.get::<dyn Probe>("base").unwrap();
     let calls: Vec<_> = (0..100)
         .map(|_| {
@@ -852,10 +873,19 @@ async fn one_plugin_can_be_used_without_a_composition() {
 async fn what_cannot_run_alone_is_refused() {
     let registry = plugins();
     for (error, says) in [
-        (registry.create::<dyn Probe>("bass", json!({})).await.unwrap_err(), "no plugin of type `probe` is named `bass`"),
-        (registry.create::<dyn Probe>("middle", json!({})).await.unwrap_err(), "requires the plugin base in version ^1.2"),
+        (
+            registry.create::<dyn Probe>("bass", json!({})).await.unwrap_err(),
+            "no plugin of type `probe` is named `bass`",
+        ),
+        (
+            registry.create::<dyn Probe>("middle", json!({})).await.unwrap_err(),
+            "requires the plugin base in version ^1.2",
+        ),
         (registry.create::<dyn Probe>("base", json!({"size": 0})).await.unwrap_err(), "out of range"),
-        (registry.create::<dyn Probe>("base", json!({"token": "${vault:x}"})).await.unwrap_err(), "needs a security plugin"),
+        (
+            registry.create::<dyn Probe>("base", json!({"token": "${vault:x}"})).await.unwrap_err(),
+            "needs a security plugin",
+        ),
         (registry.create::<dyn Probe>("base", json!({"start": "fail"})).await.unwrap_err(), "no start today"),
         (registry.create::<dyn Probe>("base", json!({"start": "panic"})).await.unwrap_err(), "start panicked"),
     ] {

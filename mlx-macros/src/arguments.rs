@@ -63,15 +63,8 @@ fn argument(
     read: &mut dyn FnMut(&str, Argument<'_>) -> Result<()>,
 ) -> Result<()> {
     let key = Ident::parse_any(input).map_err(|error| {
-        let examples: Vec<_> = keys
-            .iter()
-            .take(3)
-            .map(|key| format!("`{}`", key.1))
-            .collect();
-        syn::Error::new(
-            error.span(),
-            format!("expected a {what} key, as in {}", examples.join(", ")),
-        )
+        let examples: Vec<_> = keys.iter().take(3).map(|key| format!("`{}`", key.1)).collect();
+        syn::Error::new(error.span(), format!("expected a {what} key, as in {}", examples.join(", ")))
     })?;
     let name = key.unraw().to_string();
     let Some((_, form)) = keys.iter().find(|known| known.0 == name) else {
@@ -84,15 +77,7 @@ fn argument(
         return skip(input);
     }
     seen.push(name.clone());
-    read(
-        &name,
-        Argument {
-            key: &key,
-            form,
-            input,
-            errors,
-        },
-    )
+    read(&name, Argument { key: &key, form, input, errors })
 }
 
 fn skip(input: ParseStream<'_>) -> Result<()> {
@@ -123,16 +108,9 @@ impl Argument<'_> {
         for (index, text) in texts.iter().enumerate() {
             let value = text.value();
             if value.is_empty() {
-                self.errors
-                    .at(text.span(), format!("empty text in `{}`", self.key.unraw()));
-            } else if texts[..index]
-                .iter()
-                .any(|earlier| earlier.value() == value)
-            {
-                self.errors.at(
-                    text.span(),
-                    format!("`{value}` is twice in `{}`", self.key.unraw()),
-                );
+                self.errors.at(text.span(), format!("empty text in `{}`", self.key.unraw()));
+            } else if texts[..index].iter().any(|earlier| earlier.value() == value) {
+                self.errors.at(text.span(), format!("`{value}` is twice in `{}`", self.key.unraw()));
             }
         }
         Ok(texts)
@@ -141,25 +119,15 @@ impl Argument<'_> {
     /// `= path::to::something`.
     pub(crate) fn path(self) -> Result<Path> {
         self.equals()?;
-        self.input
-            .call(Path::parse_mod_style)
-            .map_err(|_| self.wrong(self.input))
+        self.input.call(Path::parse_mod_style).map_err(|_| self.wrong(self.input))
     }
 
     /// `= 1`.
     pub(crate) fn number(self) -> Result<u32> {
         self.equals()?;
         let number: LitInt = self.input.parse().map_err(|_| self.wrong(self.input))?;
-        let parsed = number
-            .base10_parse::<u32>()
-            .ok()
-            .filter(|_| number.suffix().is_empty());
-        parsed.ok_or_else(|| {
-            syn::Error::new(
-                number.span(),
-                format!("expected a whole number from 0 to {}", u32::MAX),
-            )
-        })
+        let parsed = number.base10_parse::<u32>().ok().filter(|_| number.suffix().is_empty());
+        parsed.ok_or_else(|| syn::Error::new(number.span(), format!("expected a whole number from 0 to {}", u32::MAX)))
     }
 
     /// `= "text"` or `= path::to::something`.
@@ -187,10 +155,7 @@ impl Argument<'_> {
         if self.input.peek(Token![=]) {
             self.input.parse::<Token![=]>().map(|_| ())
         } else {
-            Err(syn::Error::new(
-                self.key.span(),
-                format!("expected `{}`", self.form),
-            ))
+            Err(syn::Error::new(self.key.span(), format!("expected `{}`", self.form)))
         }
     }
 
@@ -213,21 +178,14 @@ impl Argument<'_> {
     }
 
     fn element(&self, input: ParseStream<'_>) -> Result<LitStr> {
-        if input.peek(LitStr) {
-            input.parse()
-        } else {
-            Err(self.wrong(input))
-        }
+        if input.peek(LitStr) { input.parse() } else { Err(self.wrong(input)) }
     }
 
     fn named_element(&self, input: ParseStream<'_>) -> Result<Named> {
         if input.peek(LitStr) {
             return input.parse().map(Named::Text);
         }
-        input
-            .call(Path::parse_mod_style)
-            .map(Named::Path)
-            .map_err(|_| self.wrong(input))
+        input.call(Path::parse_mod_style).map(Named::Path).map_err(|_| self.wrong(input))
     }
 
     /// The value stands there and is of another form.

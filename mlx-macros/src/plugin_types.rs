@@ -29,17 +29,12 @@ pub(crate) const PLANNED: &[&str] = &[
 
 /// The contract of a built-in type.
 pub(crate) fn contract(name: &str) -> Option<&'static str> {
-    BUILT_IN
-        .iter()
-        .find(|built_in| built_in.0 == name)
-        .map(|built_in| built_in.1)
+    BUILT_IN.iter().find(|built_in| built_in.0 == name).map(|built_in| built_in.1)
 }
 
 /// Why a planned type cannot be used.
 pub(crate) fn planned(name: &str) -> Option<String> {
-    PLANNED
-        .contains(&name)
-        .then(|| format!("plugin type `{name}` is planned and has no contract in this version"))
+    PLANNED.contains(&name).then(|| format!("plugin type `{name}` is planned and has no contract in this version"))
 }
 
 /// What forms the names have.
@@ -55,12 +50,9 @@ pub(crate) fn is_snake(name: &str) -> bool {
 /// Words of small letters and digits with one separator between them, beginning with a letter.
 fn is_form(name: &str, separator: char) -> bool {
     name.starts_with(|first: char| first.is_ascii_lowercase())
-        && name.split(separator).all(|word| {
-            !word.is_empty()
-                && word
-                    .chars()
-                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit())
-        })
+        && name
+            .split(separator)
+            .all(|word| !word.is_empty() && word.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit()))
 }
 
 #[cfg(test)]
@@ -80,17 +72,7 @@ mod tests {
 
     #[test]
     fn no_name_is_both_built_in_and_planned() {
-        assert!(
-            BUILT_IN
-                .iter()
-                .all(|built_in| !PLANNED.contains(&built_in.0))
-        );
-        assert!(
-            BUILT_IN
-                .iter()
-                .map(|built_in| built_in.0)
-                .chain(PLANNED.iter().copied())
-                .all(is_snake)
-        );
+        assert!(BUILT_IN.iter().all(|built_in| !PLANNED.contains(&built_in.0)));
+        assert!(BUILT_IN.iter().map(|built_in| built_in.0).chain(PLANNED.iter().copied()).all(is_snake));
     }
 }

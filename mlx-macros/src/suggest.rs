@@ -29,17 +29,8 @@ pub(crate) fn nearest<'a>(got: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// The letters that are compared; none if there are too many, or nothing to compare.
 fn folded(name: &str) -> Option<Vec<char>> {
-    let letters: Vec<char> = name
-        .chars()
-        .take(LONGEST + 1)
-        .map(|c| {
-            if c == '-' {
-                '_'
-            } else {
-                c.to_ascii_lowercase()
-            }
-        })
-        .collect();
+    let letters: Vec<char> =
+        name.chars().take(LONGEST + 1).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
     (1..=LONGEST).contains(&letters.len()).then_some(letters)
 }
 
@@ -85,12 +76,7 @@ mod tests {
 
     #[test]
     fn distance_is_symmetric() {
-        for (a, b) in [
-            ("requird", "required"),
-            ("ab", "ba"),
-            ("x", "yz"),
-            ("größe", "groesse"),
-        ] {
+        for (a, b) in [("requird", "required"), ("ab", "ba"), ("x", "yz"), ("größe", "groesse")] {
             assert_eq!(edits(a, b), edits(b, a), "{a} {b}");
         }
     }

@@ -9,11 +9,7 @@ mod report;
 mod stack;
 
 use mlx_core::{Result, prelude::*};
-use std::{
-    io::IsTerminal,
-    path::Path,
-    process::ExitCode,
-};
+use std::{io::IsTerminal, path::Path, process::ExitCode};
 
 mlx_core::link!(mlx_plugins);
 

@@ -26,7 +26,8 @@ pub(crate) async fn run(platform: &Platform) -> Result<Report> {
     let processor = platform.get_default::<dyn DataProcessor>()?;
     let checked = processor.validate_schema(raw.clone()).await.context("validating the data")?;
     if !checked.is_valid() {
-        let violations: Vec<String> = checked.violations.iter().map(|v| format!("{}: {}", v.column, v.message)).collect();
+        let violations: Vec<String> =
+            checked.violations.iter().map(|v| format!("{}: {}", v.column, v.message)).collect();
         return Err(Error::invalid(format!("the data does not have the expected shape: {}", violations.join("; "))));
     }
     step.done(&format!("{} rows as expected", checked.rows));
@@ -42,7 +43,8 @@ pub(crate) async fn run(platform: &Platform) -> Result<Report> {
     let request = TrainingRequest::new(train.clone(), TARGET).positive("malignant");
     let job = jobs.submit(TrainingJob::new(MODEL, request)).await?;
     let trained = jobs.result(&job).await.context("training")?;
-    let training = trained.metrics.get("train_accuracy").map_or(String::new(), |a| format!(", {:.4} on its own rows", a));
+    let training =
+        trained.metrics.get("train_accuracy").map_or(String::new(), |a| format!(", {:.4} on its own rows", a));
     step.done(&format!("{}{training}", trained.model.format));
 
     let step = progress.step("evaluate");
@@ -103,11 +105,18 @@ pub(crate) async fn run(platform: &Platform) -> Result<Report> {
     })
 }
 
-async fn track(tracker: &Handle<dyn ExperimentTracker>, trained: &TrainedModel, evaluation: &Evaluation) -> Result<Run> {
-    let run = tracker.start_run(NewRun::new("breast-cancer", "logistic regression").tag("data", "UCI 10.24432/C5DW2B")).await?;
+async fn track(
+    tracker: &Handle<dyn ExperimentTracker>,
+    trained: &TrainedModel,
+    evaluation: &Evaluation,
+) -> Result<Run> {
+    let run = tracker
+        .start_run(NewRun::new("breast-cancer", "logistic regression").tag("data", "UCI 10.24432/C5DW2B"))
+        .await?;
     let parameters = trained.parameters.iter().map(|(name, value)| (name.clone(), value.to_string())).collect();
     tracker.log_params(&run.id, parameters).await?;
-    let metrics = trained.metrics.iter().chain(&evaluation.metrics).map(|(name, value)| Metric::new(name, *value)).collect();
+    let metrics =
+        trained.metrics.iter().chain(&evaluation.metrics).map(|(name, value)| Metric::new(name, *value)).collect();
     tracker.log_metrics(&run.id, metrics).await?;
     tracker.log_artifact(&run.id, "model/model.bin", trained.model.bytes.clone()).await?;
     tracker.end_run(&run.id, RunStatus::Finished).await?;
@@ -129,7 +138,8 @@ async fn predict(url: &str, row: JsonValue) -> Result<(String, BTreeMap<String, 
     let url = url.to_owned();
     let key = std::env::var("MLX_DEMO_KEY").unwrap_or_else(|_| "only-for-this-example".to_owned());
     let answer = tokio::task::spawn_blocking(move || -> Result<JsonValue> {
-        let agent: ureq::Agent = ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().timeout_global(Some(Duration::from_secs(10))).build().into();
         let response = agent
             .post(&url)
             .header("Authorization", format!("Bearer {key}"))

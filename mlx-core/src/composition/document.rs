@@ -122,7 +122,8 @@ impl Composition {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the text is malformed.
     pub fn from_yaml(text: &str) -> Result<Self> {
-        let node = yaml::parse(&Source::new("<yaml>", text)).map_err(|found| Error::from_diagnostics("the composition", found))?;
+        let node = yaml::parse(&Source::new("<yaml>", text))
+            .map_err(|found| Error::from_diagnostics("the composition", found))?;
         Ok(Composition::from_node(&node))
     }
 
@@ -131,7 +132,8 @@ impl Composition {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the text is malformed.
     pub fn from_json(text: &str) -> Result<Self> {
-        let node = json::parse(&Source::new("<json>", text)).map_err(|found| Error::from_diagnostics("the composition", found))?;
+        let node = json::parse(&Source::new("<json>", text))
+            .map_err(|found| Error::from_diagnostics("the composition", found))?;
         Ok(Composition::from_node(&node))
     }
 
@@ -168,7 +170,8 @@ impl Composition {
                     composition.plugins.extend(cx.element(index, |cx| PluginEntry::read(node, cx)));
                 }
             });
-            let profiles: BTreeMap<String, Node> = cx.field(&mut fields, "profiles", Some(BTreeMap::new)).unwrap_or_default();
+            let profiles: BTreeMap<String, Node> =
+                cx.field(&mut fields, "profiles", Some(BTreeMap::new)).unwrap_or_default();
             cx.nested("profiles", |cx| {
                 for (name, node) in profiles {
                     let profile = cx.nested(name.clone(), |cx| Profile::read(&node, cx));
@@ -189,7 +192,8 @@ impl Composition {
     pub fn with_profile(mut self, name: &str) -> Result<Self> {
         let Some(profile) = self.profiles.get(name).cloned() else {
             let known = || self.profiles.keys().map(String::as_str);
-            let mut diagnostic = Diagnostic::error(Code::UnknownProfile, format!("the composition has no profile `{name}`"));
+            let mut diagnostic =
+                Diagnostic::error(Code::UnknownProfile, format!("the composition has no profile `{name}`"));
             if let Some(near) = nearest(name, known()) {
                 diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
             }
@@ -213,16 +217,22 @@ impl Composition {
                     }
                 }
                 (0, _) => found.push(
-                    Diagnostic::error(Code::UnknownProfile, format!("the profile `{name}` changes `{}`, which the composition does not have", *change.name))
-                        .at(change.name.location.as_ref())
-                        .in_path(change.path)
-                        .help(format!("the plugins are {}", listing(self.plugins.iter().map(PluginEntry::id)))),
+                    Diagnostic::error(
+                        Code::UnknownProfile,
+                        format!("the profile `{name}` changes `{}`, which the composition does not have", *change.name),
+                    )
+                    .at(change.name.location.as_ref())
+                    .in_path(change.path)
+                    .help(format!("the plugins are {}", listing(self.plugins.iter().map(PluginEntry::id)))),
                 ),
                 _ => found.push(
-                    Diagnostic::error(Code::UnknownProfile, format!("`{}` is ambiguous: {count} plugins run under it", *change.name))
-                        .at(change.name.location.as_ref())
-                        .in_path(change.path)
-                        .help("add `type: …`"),
+                    Diagnostic::error(
+                        Code::UnknownProfile,
+                        format!("`{}` is ambiguous: {count} plugins run under it", *change.name),
+                    )
+                    .at(change.name.location.as_ref())
+                    .in_path(change.path)
+                    .help("add `type: …`"),
                 ),
             }
         }

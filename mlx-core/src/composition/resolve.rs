@@ -1,11 +1,6 @@
 //! From a composition to a plan: every check that needs no plugin to run.
 
-use super::{
-    Composition, Plan, PluginEntry, Step,
-    document::is_security,
-    order::Graph,
-    plan::Deferred,
-};
+use super::{Composition, Plan, PluginEntry, Step, document::is_security, order::Graph, plan::Deferred};
 use crate::{
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
     plugin::{Cardinality, PluginMetadata, Requirement},
@@ -106,10 +101,13 @@ impl<'c> Resolver<'c> {
             if !metadata.supports_this_platform() {
                 let os = std::env::consts::OS;
                 self.found.push(
-                    Diagnostic::error(Code::UnsupportedPlatform, format!("the plugin `{}` does not run on {os}", metadata.name))
-                        .at(candidate.entry.location.as_ref())
-                        .in_path(&candidate.entry.path)
-                        .help(format!("it runs on {}", listing(metadata.platforms.iter().copied()))),
+                    Diagnostic::error(
+                        Code::UnsupportedPlatform,
+                        format!("the plugin `{}` does not run on {os}", metadata.name),
+                    )
+                    .at(candidate.entry.location.as_ref())
+                    .in_path(&candidate.entry.path)
+                    .help(format!("it runs on {}", listing(metadata.platforms.iter().copied()))),
                 );
             }
         }
@@ -123,18 +121,25 @@ impl<'c> Resolver<'c> {
             let defaults: Vec<&Candidate<'_>> = group.iter().filter(|candidate| candidate.entry.default).collect();
             for second in defaults.iter().skip(1) {
                 found.push(
-                    Diagnostic::error(Code::DuplicateDefault, format!("a second plugin of type `{}` is marked `default: true`", kind.name))
-                        .at(second.entry.location.as_ref())
-                        .in_path(&second.entry.path)
-                        .related(format!("`{}` is marked already", defaults[0].entry.id()), defaults[0].entry.location.as_ref())
-                        .help("remove `default: true` from one of them"),
+                    Diagnostic::error(
+                        Code::DuplicateDefault,
+                        format!("a second plugin of type `{}` is marked `default: true`", kind.name),
+                    )
+                    .at(second.entry.location.as_ref())
+                    .in_path(&second.entry.path)
+                    .related(
+                        format!("`{}` is marked already", defaults[0].entry.id()),
+                        defaults[0].entry.location.as_ref(),
+                    )
+                    .help("remove `default: true` from one of them"),
                 );
             }
             match kind.cardinality {
                 Cardinality::Many => {}
                 Cardinality::One if group.len() > 1 && defaults.is_empty() => {
                     let mut members: Vec<&Candidate<'_>> = group.iter().collect();
-                    members.sort_by(|a, b| a.entry.location.cmp(&b.entry.location).then(a.entry.path.cmp(&b.entry.path)));
+                    members
+                        .sort_by(|a, b| a.entry.location.cmp(&b.entry.location).then(a.entry.path.cmp(&b.entry.path)));
                     for extra in &members[1..] {
                         found.push(
                             Diagnostic::error(
@@ -153,7 +158,9 @@ impl<'c> Resolver<'c> {
                     let mut seen: HashMap<String, &Candidate<'_>> = HashMap::new();
                     for candidate in group {
                         let value = candidate.checked.effective.as_ref().and_then(|config| config.get(setting));
-                        let Some(value) = value.filter(|value| !value.is_null()).map(ToString::to_string) else { continue };
+                        let Some(value) = value.filter(|value| !value.is_null()).map(ToString::to_string) else {
+                            continue;
+                        };
                         if let Some(first) = seen.get(&value) {
                             found.push(
                                 Diagnostic::error(
@@ -241,12 +248,14 @@ impl<'c> Resolver<'c> {
             if b.entry.location < a.entry.location {
                 (a, b) = (b, a);
             }
-            let mut diagnostic =
-                Diagnostic::error(Code::Conflict, format!("`{}` and `{}` cannot run together", a.entry.id(), b.entry.id()))
-                    .at(b.entry.location.as_ref())
-                    .in_path(&b.entry.path)
-                    .related(format!("`{}` is here", a.entry.id()), a.entry.location.as_ref())
-                    .help("remove one of them, or set `enabled: false`");
+            let mut diagnostic = Diagnostic::error(
+                Code::Conflict,
+                format!("`{}` and `{}` cannot run together", a.entry.id(), b.entry.id()),
+            )
+            .at(b.entry.location.as_ref())
+            .in_path(&b.entry.path)
+            .related(format!("`{}` is here", a.entry.id()), a.entry.location.as_ref())
+            .help("remove one of them, or set `enabled: false`");
             let mut seen = HashSet::new();
             for related in reasons.into_iter().flat_map(|reason| reason.related) {
                 if seen.insert(related.message.clone()) {
@@ -259,7 +268,8 @@ impl<'c> Resolver<'c> {
     }
 
     fn matching(&self, name: &str, names: &Positions<'static>, capabilities: &Positions<'static>) -> Vec<usize> {
-        let by_id = self.candidates.iter().enumerate().filter(|(_, c)| c.entry.id() == name).map(|(position, _)| position);
+        let by_id =
+            self.candidates.iter().enumerate().filter(|(_, c)| c.entry.id() == name).map(|(position, _)| position);
         let named = names.get(name).into_iter().chain(capabilities.get(name)).flatten().copied();
         let found: BTreeSet<usize> = by_id.chain(named).collect();
         found.into_iter().collect()
@@ -282,18 +292,26 @@ impl<'c> Resolver<'c> {
                 continue;
             }
             let Some(near) = nearest(name, known.iter().copied()) else { continue };
-            let mut warning = Diagnostic::warning(Code::ConflictTypo, format!("a conflict names `{name}`, which no plugin is called"))
-                .help(format!("did you mean `{near}`?"));
+            let mut warning = Diagnostic::warning(
+                Code::ConflictTypo,
+                format!("a conflict names `{name}`, which no plugin is called"),
+            )
+            .help(format!("did you mean `{near}`?"));
             warning = match declared {
                 Some(position) => {
                     let candidate = &self.candidates[*position];
-                    warning
-                        .at(candidate.entry.location.as_ref())
-                        .related(format!("`{}` declares it, {}", candidate.metadata().name, candidate.metadata().declared), None)
+                    warning.at(candidate.entry.location.as_ref()).related(
+                        format!("`{}` declares it, {}", candidate.metadata().name, candidate.metadata().declared),
+                        None,
+                    )
                 }
-                None => warning.at(
-                    self.composition.conflicts.iter().flatten().find(|item| item.as_str() == *name).and_then(|item| item.location.as_ref()),
-                ),
+                None => warning.at(self
+                    .composition
+                    .conflicts
+                    .iter()
+                    .flatten()
+                    .find(|item| item.as_str() == *name)
+                    .and_then(|item| item.location.as_ref())),
             };
             self.found.push(warning);
         }
@@ -322,21 +340,29 @@ impl<'c> Resolver<'c> {
             for (requirement, needed) in
                 metadata.requires.iter().map(|r| (r, true)).chain(metadata.optional.iter().map(|r| (r, false)))
             {
-                let others: Vec<usize> = providers(requirement).iter().copied().filter(|other| *other != position).collect();
-                let fitting: Vec<usize> =
-                    others.iter().copied().filter(|other| fits(requirement, self.candidates[*other].metadata())).collect();
+                let others: Vec<usize> =
+                    providers(requirement).iter().copied().filter(|other| *other != position).collect();
+                let fitting: Vec<usize> = others
+                    .iter()
+                    .copied()
+                    .filter(|other| fits(requirement, self.candidates[*other].metadata()))
+                    .collect();
                 if needed && fitting.is_empty() {
                     let place = |diagnostic: Diagnostic| {
-                        diagnostic
-                            .at(candidate.entry.location.as_ref())
-                            .in_path(&candidate.entry.path)
-                            .related(format!("`{}` declares the requirement, {}", metadata.name, metadata.declared), None)
+                        diagnostic.at(candidate.entry.location.as_ref()).in_path(&candidate.entry.path).related(
+                            format!("`{}` declares the requirement, {}", metadata.name, metadata.declared),
+                            None,
+                        )
                     };
                     if let Some(other) = others.first().map(|other| self.candidates[*other].metadata()) {
                         found.push(
                             place(Diagnostic::error(
                                 Code::VersionMismatch,
-                                format!("`{}` requires {requirement}, and it is {}", candidate.entry.id(), other.version),
+                                format!(
+                                    "`{}` requires {requirement}, and it is {}",
+                                    candidate.entry.id(),
+                                    other.version
+                                ),
                             ))
                             .help(format!("use a version of `{}` that does", other.name)),
                         );
@@ -358,7 +384,8 @@ impl<'c> Resolver<'c> {
 
     /// What could be added to meet a requirement.
     fn advise(&self, diagnostic: Diagnostic, requirement: &Requirement) -> Diagnostic {
-        let disabled = self.composition.plugins().iter().filter(|entry| !entry.enabled).find(|entry| may_be(requirement, entry));
+        let disabled =
+            self.composition.plugins().iter().filter(|entry| !entry.enabled).find(|entry| may_be(requirement, entry));
         if let Some(entry) = disabled {
             return diagnostic
                 .related(format!("`{}` is disabled here", entry.id()), entry.location.as_ref())
@@ -383,9 +410,8 @@ impl<'c> Resolver<'c> {
             .collect();
         match choices.is_empty() {
             false => diagnostic.help(format!("add one of {}", listing(choices.iter().map(String::as_str)))),
-            true => diagnostic.help(
-                "nothing in this program meets it: link a crate that does with `mlx_core::link!(that_crate);`",
-            ),
+            true => diagnostic
+                .help("nothing in this program meets it: link a crate that does with `mlx_core::link!(that_crate);`"),
         }
     }
 
@@ -405,14 +431,21 @@ impl<'c> Resolver<'c> {
             for (reference, location) in &candidate.checked.references {
                 match resolvers.get(reference.scheme.as_str()) {
                     Some(resolver) => {
-                        deferred.push(Deferred { reference: reference.clone(), resolver: *resolver, location: location.clone() });
+                        deferred.push(Deferred {
+                            reference: reference.clone(),
+                            resolver: *resolver,
+                            location: location.clone(),
+                        });
                     }
                     None if unresolved.contains(reference.scheme.as_str()) => {}
                     None => {
                         let schemes = || resolvers.keys().copied().chain(["env", "file"]);
                         let mut diagnostic = Diagnostic::error(
                             Code::BadReference,
-                            format!("nothing resolves `{reference}`: no plugin of type `security` runs as `{}`", reference.scheme),
+                            format!(
+                                "nothing resolves `{reference}`: no plugin of type `security` runs as `{}`",
+                                reference.scheme
+                            ),
                         )
                         .at(location.as_ref())
                         .in_path(format!("{}.config", candidate.entry.path));
@@ -503,14 +536,16 @@ impl<'c> Resolver<'c> {
         let id = |position: &usize| format!("`{}`", self.candidates[*position].entry.id());
         let first = &self.candidates[circle[0]];
         let way: Vec<String> = circle.iter().chain(circle.first()).map(id).collect();
-        let mut diagnostic = Diagnostic::error(Code::Cycle, format!("the requirements form a circle: {}", way.join(" requires ")))
-            .at(first.entry.location.as_ref())
-            .in_path(&first.entry.path);
+        let mut diagnostic =
+            Diagnostic::error(Code::Cycle, format!("the requirements form a circle: {}", way.join(" requires ")))
+                .at(first.entry.location.as_ref())
+                .in_path(&first.entry.path);
         for position in &circle[1..] {
             let entry = self.candidates[*position].entry;
             diagnostic = diagnostic.related(format!("`{}` is here", entry.id()), entry.location.as_ref());
         }
-        diagnostic.help("one of the plugins has to do without the other: make the requirement `optional`, or remove a plugin")
+        diagnostic
+            .help("one of the plugins has to do without the other: make the requirement `optional`, or remove a plugin")
     }
 }
 

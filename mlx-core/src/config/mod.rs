@@ -102,7 +102,10 @@ impl<T: Default> HasDefault<T> for &T {
     label = "not a plugin config",
     note = "add `#[derive(mlx_core::PluginConfig)]` to `{Self}`"
 )]
-pub trait PluginConfig: ConfigValue + serde::Serialize + serde::de::DeserializeOwned + JsonSchema + Send + Sync + 'static {}
+pub trait PluginConfig:
+    ConfigValue + serde::Serialize + serde::de::DeserializeOwned + JsonSchema + Send + Sync + 'static
+{
+}
 
 /// A plugin without settings: `type Config = NoConfig;`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, mlx_macros::PluginConfig)]
@@ -138,7 +141,8 @@ pub mod adaptor {
     pub fn deserialize<'de, T: ConfigValue, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
         let json = Value::deserialize(deserializer)?;
         // An error of serde is one text.
-        from_json(json).map_err(|found| D::Error::custom(found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("; ")))
+        from_json(json)
+            .map_err(|found| D::Error::custom(found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("; ")))
     }
 
     pub fn serialize<T: ConfigValue, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

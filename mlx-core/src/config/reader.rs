@@ -108,7 +108,15 @@ impl<'a> Reader<'a> {
     }
 
     fn new(stage: Stage, variables: &'a dyn Variables, resolved: Option<&'a Resolved>) -> Self {
-        Reader { stage, variables, resolved, path: Vec::new(), secrets: 0, diagnostics: Vec::new(), references: Vec::new() }
+        Reader {
+            stage,
+            variables,
+            resolved,
+            path: Vec::new(),
+            secrets: 0,
+            diagnostics: Vec::new(),
+            references: Vec::new(),
+        }
     }
 
     /// Sets what comes before every path: `plugins[2].config`.
@@ -200,9 +208,10 @@ impl<'a> Reader<'a> {
             _ => return read(node, self),
         };
         if text == REDACTED {
-            let diagnostic = Diagnostic::error(Code::RedactedSecret, "this is the marker for a hidden secret, not the secret")
-                .at(node.location.as_ref())
-                .help("give the secret itself, or a reference such as `${env:NAME}`");
+            let diagnostic =
+                Diagnostic::error(Code::RedactedSecret, "this is the marker for a hidden secret, not the secret")
+                    .at(node.location.as_ref())
+                    .help("give the secret itself, or a reference such as `${env:NAME}`");
             self.report(diagnostic);
             return None;
         }
@@ -260,9 +269,9 @@ impl<'a> Reader<'a> {
     fn unresolved(&mut self, error: &TemplateError, node: &Node) {
         let at = node.location.as_ref();
         let diagnostic = match error {
-            TemplateError::Malformed(why) => Diagnostic::error(Code::BadReference, *why)
-                .at(at)
-                .help("write `$${` for a literal `${`"),
+            TemplateError::Malformed(why) => {
+                Diagnostic::error(Code::BadReference, *why).at(at).help("write `$${` for a literal `${`")
+            }
             TemplateError::MissingVariable(name) => {
                 Diagnostic::error(Code::MissingVariable, format!("the environment variable `{name}` is not set"))
                     .at(at)
@@ -365,9 +374,7 @@ impl<'a> Reader<'a> {
         let value = match fields.take(key) {
             Some(node) => read(node, self),
             None => match (fields.default_of(key), absent) {
-                (Some(value), _) => {
-                    read(&Node { location: fields.location.cloned(), ..Node::from(value) }, self)
-                }
+                (Some(value), _) => read(&Node { location: fields.location.cloned(), ..Node::from(value) }, self),
                 (None, Absent::Value(default)) => Some(default()),
                 (None, Absent::Default(default)) => default(fields.location, self),
                 (None, Absent::Missing(missing)) => {
@@ -478,7 +485,8 @@ impl<'a> Reader<'a> {
         check: fn(&T) -> Result<(), E>,
     ) {
         if let Some(Err(error)) = value.map(check) {
-            let message = if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
+            let message =
+                if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
             self.refused(place.hidden(secret), Code::InvalidValue, message);
         }
     }
@@ -547,7 +555,8 @@ impl<'a> Reader<'a> {
     /// Reports that no variant has this name.
     #[inline(never)]
     pub fn unknown_variant(&mut self, given: &str, known: &[&'static str], location: Option<&Location>) {
-        let message = if self.is_secret() { "unknown variant".to_owned() } else { format!("unknown variant `{given}`") };
+        let message =
+            if self.is_secret() { "unknown variant".to_owned() } else { format!("unknown variant `{given}`") };
         let mut diagnostic = Diagnostic::error(Code::UnknownVariant, message).at(location);
         if let (false, Some(name)) = (self.is_secret(), nearest(given, known.iter().copied())) {
             diagnostic = diagnostic.help(format!("did you mean `{name}`?"));

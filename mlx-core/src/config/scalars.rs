@@ -261,11 +261,8 @@ fn elements<T: ConfigValue>(node: &Node, cx: &mut Reader<'_>) -> Option<Vec<T>> 
         cx.expected("a list", node);
         return None;
     };
-    let read: Vec<T> = items
-        .iter()
-        .enumerate()
-        .filter_map(|(index, item)| cx.element(index, |cx| T::read(item, cx)))
-        .collect();
+    let read: Vec<T> =
+        items.iter().enumerate().filter_map(|(index, item)| cx.element(index, |cx| T::read(item, cx))).collect();
     (read.len() == items.len()).then_some(read)
 }
 

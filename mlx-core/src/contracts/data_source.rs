@@ -1,7 +1,11 @@
 //! `data_source`: systems that answer queries.
 
 use super::DataFrame;
-use crate::{arrow::datatypes::SchemaRef, async_trait, contract, diagnostics::{Error, Result}};
+use crate::{
+    arrow::datatypes::SchemaRef,
+    async_trait, contract,
+    diagnostics::{Error, Result},
+};
 
 /// A system that holds tables and answers queries: a database, a warehouse, files.
 #[contract(

@@ -5,7 +5,10 @@ use arrow::{
     array::{Array, ArrayRef, AsArray, Float64Array, RecordBatch, StringArray},
     compute::{cast, concat_batches},
     datatypes::{DataType, Field, Float64Type, Schema, SchemaRef},
-    util::{display::{ArrayFormatter, FormatOptions}, pretty::pretty_format_batches},
+    util::{
+        display::{ArrayFormatter, FormatOptions},
+        pretty::pretty_format_batches,
+    },
 };
 use std::{fmt, sync::Arc};
 
@@ -41,10 +44,8 @@ impl DataFrame {
     /// # Errors
     /// [`Failed`](crate::ErrorKind::Failed) when the lengths differ.
     pub fn from_columns<N: Into<String>>(columns: impl IntoIterator<Item = (N, ArrayRef)>) -> Result<Self> {
-        let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) = columns
-            .into_iter()
-            .map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array))
-            .unzip();
+        let (fields, arrays): (Vec<Field>, Vec<ArrayRef>) =
+            columns.into_iter().map(|(name, array)| (Field::new(name, array.data_type().clone(), true), array)).unzip();
         let schema = Arc::new(Schema::new(fields));
         Ok(DataFrame { batches: vec![RecordBatch::try_new(schema.clone(), arrays)?], schema })
     }

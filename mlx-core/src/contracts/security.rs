@@ -1,6 +1,11 @@
 //! `security`: who may do what, and where secrets come from.
 
-use crate::{async_trait, config::Secret, contract, diagnostics::{Error, Result}};
+use crate::{
+    async_trait,
+    config::Secret,
+    contract,
+    diagnostics::{Error, Result},
+};
 use std::collections::BTreeSet;
 
 /// Says who somebody is and what they may do, and fetches secrets.

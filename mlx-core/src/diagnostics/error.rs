@@ -64,7 +64,13 @@ macro_rules! constructors {
 impl Error {
     /// An error of this kind.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Error(Box::new(Inner { kind, message: message.into(), context: Vec::new(), diagnostics: Vec::new(), source: None }))
+        Error(Box::new(Inner {
+            kind,
+            message: message.into(),
+            context: Vec::new(),
+            diagnostics: Vec::new(),
+            source: None,
+        }))
     }
 
     constructors! {
@@ -212,7 +218,9 @@ impl From<std::io::Error> for Error {
             Io::NotFound => ErrorKind::NotFound,
             Io::PermissionDenied => ErrorKind::Denied,
             Io::TimedOut => ErrorKind::Timeout,
-            Io::ConnectionRefused | Io::ConnectionReset | Io::ConnectionAborted | Io::AddrInUse => ErrorKind::Unavailable,
+            Io::ConnectionRefused | Io::ConnectionReset | Io::ConnectionAborted | Io::AddrInUse => {
+                ErrorKind::Unavailable
+            }
             _ => ErrorKind::Failed,
         };
         Error::wrap(error).with_kind(kind)
@@ -290,10 +298,15 @@ mod tests {
     fn debug_is_the_full_report() {
         let error = Error::from_diagnostics(
             "platform.yaml",
-            vec![Diagnostic::error(Code::MissingField, "missing field `a`"), Diagnostic::error(Code::MissingField, "missing field `b`")],
+            vec![
+                Diagnostic::error(Code::MissingField, "missing field `a`"),
+                Diagnostic::error(Code::MissingField, "missing field `b`"),
+            ],
         );
         let report = format!("{error:?}");
-        assert!(report.contains("2 errors") && report.contains("missing field `a`") && report.contains("missing field `b`"));
+        assert!(
+            report.contains("2 errors") && report.contains("missing field `a`") && report.contains("missing field `b`")
+        );
         assert_eq!(error.to_string().lines().count(), 1);
     }
 }

@@ -54,11 +54,7 @@ impl Instance {
     where
         C: ?Sized + Send + Sync + 'static,
     {
-        let contract = Contract {
-            id: TypeId::of::<C>(),
-            name: type_name::<C>(),
-            plugin: Box::new(plugin),
-        };
+        let contract = Contract { id: TypeId::of::<C>(), name: type_name::<C>(), plugin: Box::new(plugin) };
         match self.contracts.iter_mut().find(|c| c.id == contract.id) {
             Some(known) => *known = contract,
             None => self.contracts.push(contract),

@@ -36,10 +36,7 @@ impl<C: ?Sized + Send + Sync + 'static> Handle<C> {
         if let Ok(lease) = slot.lease() {
             check::<C>(&lease)?;
         }
-        Ok(Self {
-            slot,
-            contract: PhantomData,
-        })
+        Ok(Self { slot, contract: PhantomData })
     }
 
     /// Takes a lease on the current instance. Until the lease is dropped, the instance is not
@@ -53,10 +50,7 @@ impl<C: ?Sized + Send + Sync + 'static> Handle<C> {
     pub fn pin(this: &Self) -> Result<Lease<C>> {
         let lease = this.slot.lease()?;
         check::<C>(&lease)?;
-        Ok(Lease {
-            lease,
-            contract: PhantomData,
-        })
+        Ok(Lease { lease, contract: PhantomData })
     }
 }
 
@@ -74,10 +68,7 @@ impl<C: ?Sized> Handle<C> {
 
 impl<C: ?Sized> Clone for Handle<C> {
     fn clone(&self) -> Self {
-        Self {
-            slot: Arc::clone(&self.slot),
-            contract: PhantomData,
-        }
+        Self { slot: Arc::clone(&self.slot), contract: PhantomData }
     }
 }
 
@@ -135,9 +126,7 @@ impl<C: ?Sized> Lease<C> {
         let mut cancelled = Watch::new(&this.lease);
         poll_fn(|cx| match future.as_mut().poll(cx) {
             Poll::Ready(output) => Poll::Ready(output),
-            Poll::Pending => cancelled
-                .poll(cx.waker())
-                .map(|()| Err(slot::cancelled(&this.lease).into())),
+            Poll::Pending => cancelled.poll(cx.waker()).map(|()| Err(slot::cancelled(&this.lease).into())),
         })
         .await
     }

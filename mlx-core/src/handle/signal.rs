@@ -67,10 +67,7 @@ pub(super) struct Watch<S: AsRef<Signal>> {
 
 impl<S: AsRef<Signal>> Watch<S> {
     pub(super) fn new(source: S) -> Self {
-        Self {
-            source,
-            entry: None,
-        }
+        Self { source, entry: None }
     }
 
     pub(super) fn source(&self) -> &S {

@@ -26,10 +26,7 @@ impl Slot {
     /// An empty slot for the plugin `name`. Leases answer [`Error::stopped`] until the first
     /// [`publish`](Self::publish).
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self {
-            name: name.into(),
-            stripes: Stripes::new(stripe_count()),
-        }
+        Self { name: name.into(), stripes: Stripes::new(stripe_count()) }
     }
 
     /// The name of the plugin.
@@ -44,9 +41,7 @@ impl Slot {
     #[must_use = "the previous instance has to be drained and stopped"]
     pub fn publish(&self, instance: Instance) -> Option<Retired> {
         let name = Arc::clone(&self.name);
-        self.stripes
-            .publish(Published { name, instance })
-            .map(Retired)
+        self.stripes.publish(Published { name, instance }).map(Retired)
     }
 
     /// Takes the instance out, and returns it to be drained and stopped. From here on leases answer
@@ -147,10 +142,7 @@ impl AsRef<Signal> for InstanceLease {
 
 impl fmt::Debug for InstanceLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceLease")
-            .field("name", &self.name())
-            .field("instance", &self.0.instance)
-            .finish()
+        f.debug_struct("InstanceLease").field("name", &self.name()).field("instance", &self.0.instance).finish()
     }
 }
 

@@ -53,11 +53,7 @@ impl<T> Stripe<T> {
 impl<T> Stripes<T> {
     /// Empty, with `count` stripes (at least one).
     pub(super) fn new(count: usize) -> Self {
-        Self {
-            stripes: (0..count.max(1))
-                .map(|_| Stripe(Mutex::new(None)))
-                .collect(),
-        }
+        Self { stripes: (0..count.max(1)).map(|_| Stripe(Mutex::new(None))).collect() }
     }
 
     /// A lease on the current value.
@@ -68,17 +64,9 @@ impl<T> Stripes<T> {
 
     /// Replaces the value. No lease taken after this returns is on the one before.
     pub(super) fn publish(&self, value: T) -> Option<Drain<T>> {
-        let generation = Arc::new(Generation {
-            value,
-            shares: AtomicUsize::new(self.stripes.len()),
-            drained: Signal::default(),
-        });
-        let share = || {
-            Some(Arc::new(Share {
-                generation: Arc::clone(&generation),
-                cancelled: Signal::default(),
-            }))
-        };
+        let generation =
+            Arc::new(Generation { value, shares: AtomicUsize::new(self.stripes.len()), drained: Signal::default() });
+        let share = || Some(Arc::new(Share { generation: Arc::clone(&generation), cancelled: Signal::default() }));
         self.exchange(self.stripes.iter().map(|_| share()).collect())
     }
 

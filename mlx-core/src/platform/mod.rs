@@ -72,7 +72,8 @@ impl Platform {
                 eprintln!("mlx: {error}");
             }
         });
-        let result = answered.await.unwrap_or_else(|_| Err(Error::internal("the start of the platform was interrupted")));
+        let result =
+            answered.await.unwrap_or_else(|_| Err(Error::internal("the start of the platform was interrupted")));
         given_up.disarm();
         result
     }
@@ -111,7 +112,11 @@ impl Platform {
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if a plugin does not implement its type, which the compiler
     /// rules out.
     pub fn get_all<C: ?Sized + PluginKind>(&self) -> Result<Vec<Handle<C>>> {
-        self.running.positions_of(C::INFO).iter().map(|position| Handle::new(self.running.slots[*position].clone())).collect()
+        self.running
+            .positions_of(C::INFO)
+            .iter()
+            .map(|position| Handle::new(self.running.slots[*position].clone()))
+            .collect()
     }
 
     /// Runs a plugin's own job, in a task of its own: a panic is an error, not the end of the program. It has no
@@ -189,7 +194,9 @@ impl Platform {
             if status.state == PluginState::Failed {
                 let cause = status.cause.unwrap_or_default();
                 let message = format!("the platform runs without `{}`: {cause}", step.id);
-                warnings.push(Diagnostic::warning(Code::StartFailed, message).at(step.location.as_ref()).in_path(&step.path));
+                warnings.push(
+                    Diagnostic::warning(Code::StartFailed, message).at(step.location.as_ref()).in_path(&step.path),
+                );
             }
         }
         warnings
@@ -199,7 +206,9 @@ impl Platform {
 impl Drop for Platform {
     fn drop(&mut self) {
         if self.running.has_started() {
-            eprintln!("mlx: warning: a platform was dropped without `shutdown().await`; its plugins were not shut down");
+            eprintln!(
+                "mlx: warning: a platform was dropped without `shutdown().await`; its plugins were not shut down"
+            );
         }
     }
 }

@@ -144,11 +144,9 @@ impl Running {
         let mut matching = steps.iter().enumerate().filter(|(_, step)| step.id == id || step.label() == id);
         match (matching.next(), matching.next()) {
             (Some((position, _)), None) => Ok(position),
-            (Some((_, first)), Some((_, second))) => Err(Error::not_found(format!(
-                "`{id}` is ambiguous: say `{}` or `{}`",
-                first.label(),
-                second.label()
-            ))),
+            (Some((_, first)), Some((_, second))) => {
+                Err(Error::not_found(format!("`{id}` is ambiguous: say `{}` or `{}`", first.label(), second.label())))
+            }
             (None, _) => {
                 let mut message = format!("the platform has no plugin with the id `{id}`");
                 match nearest(id, steps.iter().map(|step| step.id.as_str())) {

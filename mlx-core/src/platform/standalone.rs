@@ -40,8 +40,11 @@ impl Registry {
         let mut found = checked.diagnostics;
         for (reference, _) in checked.references {
             found.push(
-                Diagnostic::error(Code::BadReference, format!("`{reference}` needs a security plugin, and this plugin runs alone"))
-                    .help("use a composition, or `${env:…}` or `${file:…}`"),
+                Diagnostic::error(
+                    Code::BadReference,
+                    format!("`{reference}` needs a security plugin, and this plugin runs alone"),
+                )
+                .help("use a composition, or `${env:…}` or `${file:…}`"),
             );
         }
         let subject = format!("the configuration of `{name}`");
@@ -129,7 +132,10 @@ impl<C: ?Sized> Deref for Standalone<C> {
 impl<C: ?Sized> Drop for Standalone<C> {
     fn drop(&mut self) {
         if self.slot.is_open() {
-            eprintln!("mlx: warning: `{}` was dropped without `shutdown().await`; its own shutdown did not run", self.slot.name());
+            eprintln!(
+                "mlx: warning: `{}` was dropped without `shutdown().await`; its own shutdown did not run",
+                self.slot.name()
+            );
         }
     }
 }

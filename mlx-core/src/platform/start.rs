@@ -98,7 +98,8 @@ pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result
         fatal.retain(|failure| failure.kind != ErrorKind::Cancelled);
     }
     let kind = fatal.first().map_or(ErrorKind::Cancelled, |failure| failure.kind);
-    let first = fatal.iter().flat_map(|failure| &failure.diagnostics).next().map(|diagnostic| diagnostic.message.clone());
+    let first =
+        fatal.iter().flat_map(|failure| &failure.diagnostics).next().map(|diagnostic| diagnostic.message.clone());
     let message = match first {
         Some(first) => format!("{subject} did not start: {first}"),
         None => format!("{subject} did not start: it was cancelled"),
@@ -126,15 +127,22 @@ fn abandoned(running: &Running, failed: usize, followers: &[Vec<usize>]) -> Opti
 fn dependent_failure(running: &Running, failed: usize, dependent: usize, mut failure: Failure) -> Failure {
     let (step, before) = (&running.plan.steps[dependent], &running.plan.steps[failed]);
     failure.diagnostics.push(
-        Diagnostic::error(Code::DependencyFailed, format!("`{}` requires `{}`, which did not start", step.id, before.id))
-            .at(step.location.as_ref())
-            .in_path(&step.path)
-            .help("mark both `on_failure: continue` if the platform can do without them"),
+        Diagnostic::error(
+            Code::DependencyFailed,
+            format!("`{}` requires `{}`, which did not start", step.id, before.id),
+        )
+        .at(step.location.as_ref())
+        .in_path(&step.path)
+        .help("mark both `on_failure: continue` if the platform can do without them"),
     );
     failure
 }
 
-async fn start_one(running: Arc<Running>, position: usize, cancellation: CancellationToken) -> (usize, Result<(), Failure>) {
+async fn start_one(
+    running: Arc<Running>,
+    position: usize,
+    cancellation: CancellationToken,
+) -> (usize, Result<(), Failure>) {
     running.set_state(position, PluginState::Starting, None);
     let step = &running.plan.steps[position];
     let result = match initialize(&running, step, &cancellation).await {
@@ -149,7 +157,11 @@ async fn start_one(running: Arc<Running>, position: usize, cancellation: Cancell
     (position, result)
 }
 
-async fn initialize(running: &Arc<Running>, step: &Step, cancellation: &CancellationToken) -> Result<Instance, Failure> {
+async fn initialize(
+    running: &Arc<Running>,
+    step: &Step,
+    cancellation: &CancellationToken,
+) -> Result<Instance, Failure> {
     let failure = |error: StepError| {
         let mut diagnostics =
             vec![error.diagnostic(&step.id, "start", Code::StartFailed).at(step.location.as_ref()).in_path(&step.path)];
@@ -192,11 +204,16 @@ async fn secrets(running: &Running, step: &Step, cancellation: &CancellationToke
                 resolved.insert(deferred.reference.clone(), secret.into_inner());
             }
             // The reference has a default: that is what it is for.
-            Err(StepError::Failed(error)) if deferred.reference.default.is_some() && error.kind() == ErrorKind::NotFound => {}
+            Err(StepError::Failed(error))
+                if deferred.reference.default.is_some() && error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
                 let resolver = &running.plan.steps[deferred.resolver].id;
                 let diagnostic = error
-                    .diagnostic(resolver, &format!("deliver the secret `{}`", deferred.reference.key), Code::SecretUnavailable)
+                    .diagnostic(
+                        resolver,
+                        &format!("deliver the secret `{}`", deferred.reference.key),
+                        Code::SecretUnavailable,
+                    )
                     .at(deferred.location.as_ref())
                     .in_path(format!("{}.config", step.path));
                 return Err(Failure { diagnostics: vec![diagnostic], kind: error.kind() });

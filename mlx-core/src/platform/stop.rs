@@ -1,11 +1,6 @@
 //! Stopping plugins in the reverse order of their start.
 
-use super::{
-    running::Running,
-    start::lifecycle,
-    status::PluginState,
-    step,
-};
+use super::{running::Running, start::lifecycle, status::PluginState, step};
 use crate::{
     diagnostics::{Code, Diagnostic},
     handle::{Instance, Slot},

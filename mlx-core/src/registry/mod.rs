@@ -37,8 +37,7 @@ pub struct Registry {
 /// It does not fail. What is wrong with it is in [`problems`](Registry::problems), and is returned as an error by
 /// `activate` and `create`.
 pub fn registry() -> &'static Registry {
-    static GLOBAL: LazyLock<Registry> =
-        LazyLock::new(|| Registry::build(link::registrations(), link::expectations()));
+    static GLOBAL: LazyLock<Registry> = LazyLock::new(|| Registry::build(link::registrations(), link::expectations()));
     &GLOBAL
 }
 
@@ -82,7 +81,8 @@ impl Registry {
             }
         }
         let mut index = HashMap::with_capacity_and_hasher(plugins.len(), FixedState::default());
-        let mut kinds: BTreeMap<&'static str, &'static KindInfo> = crate::contracts::KINDS.iter().map(|k| (k.name, *k)).collect();
+        let mut kinds: BTreeMap<&'static str, &'static KindInfo> =
+            crate::contracts::KINDS.iter().map(|k| (k.name, *k)).collect();
         for (position, registration) in plugins.iter().enumerate() {
             let metadata = registration.metadata();
             for kind in metadata.kinds() {
@@ -90,7 +90,10 @@ impl Registry {
                     Some(known) if known.id != kind.id => problems.push(
                         Diagnostic::error(
                             Code::BadRegistration,
-                            format!("the contracts `{}` and `{}` both call their plugin type `{}`", known.contract, kind.contract, kind.name),
+                            format!(
+                                "the contracts `{}` and `{}` both call their plugin type `{}`",
+                                known.contract, kind.contract, kind.name
+                            ),
                         )
                         .related(format!("plugin `{}` is declared in {}", metadata.name, metadata.declared), None)
                         .help("rename one of them"),
@@ -176,7 +179,9 @@ impl Registry {
                 schema = root;
             }
             schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
-            if definitions.values().any(|d| d.to_string().contains("#/$defs/")) || schema.as_value().to_string().contains("#/$defs/") {
+            if definitions.values().any(|d| d.to_string().contains("#/$defs/"))
+                || schema.as_value().to_string().contains("#/$defs/")
+            {
                 schema.insert("$defs".to_owned(), definitions.into());
             }
             schema
@@ -186,8 +191,11 @@ impl Registry {
     /// A finding that no plugin type has this name, with what might have been meant.
     pub(crate) fn unknown_kind(&self, name: &str) -> Diagnostic {
         if PLANNED_TYPES.contains(&name) {
-            return Diagnostic::error(Code::PlannedPluginType, format!("the plugin type `{name}` is planned and not in this version"))
-                .help(format!("the plugin types are {}", listing(self.kinds.keys().copied())));
+            return Diagnostic::error(
+                Code::PlannedPluginType,
+                format!("the plugin type `{name}` is planned and not in this version"),
+            )
+            .help(format!("the plugin types are {}", listing(self.kinds.keys().copied())));
         }
         let diagnostic = Diagnostic::error(Code::UnknownPluginType, format!("unknown plugin type `{name}`"));
         let diagnostic = match nearest(name, self.kinds.keys().copied()) {
@@ -199,7 +207,8 @@ impl Registry {
 
     /// A finding that no plugin of the type has this name, with what might have been meant.
     pub(crate) fn unknown_plugin(&self, kind: &str, name: &str) -> Diagnostic {
-        let mut diagnostic = Diagnostic::error(Code::UnknownPlugin, format!("no plugin of type `{kind}` is named `{name}`"));
+        let mut diagnostic =
+            Diagnostic::error(Code::UnknownPlugin, format!("no plugin of type `{kind}` is named `{name}`"));
         let of_type = || self.iter().map(|r| r.metadata()).filter(|m| m.kind.name == kind).map(|m| m.name);
         if let Some(near) = nearest(name, of_type()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
@@ -207,7 +216,9 @@ impl Registry {
             diagnostic = diagnostic.help(format!("there is a `{name}` of type `{}`", other.metadata().kind.name));
         }
         diagnostic = match of_type().next() {
-            Some(_) => diagnostic.help(format!("the plugins of type `{kind}` in this program are {}", listing(of_type()))),
+            Some(_) => {
+                diagnostic.help(format!("the plugins of type `{kind}` in this program are {}", listing(of_type())))
+            }
             None => diagnostic.help(format!("this program has no plugin of type `{kind}`")),
         };
         diagnostic.help(

@@ -91,7 +91,11 @@ fn check<C: PluginConfig>(config: &Node, mut cx: Reader<'_>) -> Checked {
     Checked { diagnostics, references, effective: value.map(|value| value.write()) }
 }
 
-fn start<P: Plugin + Declared>(config: &Node, mut cx: Reader<'_>, init: InitContext) -> Result<StartFuture, Vec<Diagnostic>> {
+fn start<P: Plugin + Declared>(
+    config: &Node,
+    mut cx: Reader<'_>,
+    init: InitContext,
+) -> Result<StartFuture, Vec<Diagnostic>> {
     let config = P::Config::read(config, &mut cx);
     let config = cx.finish(config)?;
     Ok(Box::pin(initialize::<P>(config, init)))

@@ -21,8 +21,9 @@ pub fn read_file(path: &Path) -> Result<Node, Vec<Diagnostic>> {
         Some("yaml" | "yml") => yaml::parse,
         Some("json") => json::parse,
         _ => {
-            let diagnostic = Diagnostic::error(Code::UnknownFormat, format!("`{name}` has none of the known file extensions"))
-                .help("the formats are YAML (`.yaml`, `.yml`) and JSON (`.json`)");
+            let diagnostic =
+                Diagnostic::error(Code::UnknownFormat, format!("`{name}` has none of the known file extensions"))
+                    .help("the formats are YAML (`.yaml`, `.yml`) and JSON (`.json`)");
             return Err(vec![diagnostic]);
         }
     };

@@ -145,7 +145,11 @@ impl Template {
     ///
     /// # Errors
     /// The first reference that has no value.
-    pub fn render(&self, variables: &dyn Variables, resolved: &HashMap<Reference, String>) -> Result<String, TemplateError> {
+    pub fn render(
+        &self,
+        variables: &dyn Variables,
+        resolved: &HashMap<Reference, String>,
+    ) -> Result<String, TemplateError> {
         let mut text = String::new();
         for part in &self.parts {
             match part {
@@ -159,9 +163,9 @@ impl Template {
 
 impl Reference {
     fn parse(body: &str) -> Result<Reference, TemplateError> {
-        let (scheme, rest) = body
-            .split_once(':')
-            .ok_or(TemplateError::Malformed("a reference is written `${env:NAME}`, `${file:PATH}` or `${plugin:KEY}`"))?;
+        let (scheme, rest) = body.split_once(':').ok_or(TemplateError::Malformed(
+            "a reference is written `${env:NAME}`, `${file:PATH}` or `${plugin:KEY}`",
+        ))?;
         let (key, default) = match rest.split_once(":-") {
             Some((key, default)) => (key, Some(default.to_owned())),
             None => (rest, None),
@@ -183,7 +187,11 @@ impl Reference {
 
     /// The value. An unset or empty variable takes the default, as in a shell; one trailing line ending of a
     /// file is dropped, because editors add it.
-    fn look_up(&self, variables: &dyn Variables, resolved: &HashMap<Reference, String>) -> Result<String, TemplateError> {
+    fn look_up(
+        &self,
+        variables: &dyn Variables,
+        resolved: &HashMap<Reference, String>,
+    ) -> Result<String, TemplateError> {
         let found = match self.scheme.as_str() {
             "env" => match (variables.env(&self.key), &self.default) {
                 (Some(value), Some(_)) if value.is_empty() => Err(TemplateError::MissingVariable(self.key.clone())),
@@ -192,7 +200,9 @@ impl Reference {
             },
             "file" => variables
                 .file(Path::new(&self.key))
-                .map(|text| text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text))
+                .map(|text| {
+                    text.strip_suffix('\n').map(|t| t.strip_suffix('\r').unwrap_or(t).to_owned()).unwrap_or(text)
+                })
                 .map_err(|error| TemplateError::MissingFile(self.key.clone(), error.to_string())),
             _ => resolved.get(self).cloned().ok_or_else(|| TemplateError::Unresolved(self.clone())),
         };

@@ -84,7 +84,10 @@ impl Builder<'_> {
                 Box::new(Diagnostic::error(Code::Syntax, error.info().to_owned()).at(&at))
             })?;
             let location = self.location(span);
-            let tagged = matches!(&event, Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_)));
+            let tagged = matches!(
+                &event,
+                Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_))
+            );
             if tagged {
                 self.diagnostics.push(
                     Diagnostic::error(Code::UnsupportedSyntax, "a tag has no meaning in a configuration")
@@ -96,9 +99,12 @@ impl Builder<'_> {
                 Event::DocumentStart(_) => {
                     documents += 1;
                     if documents > 1 {
-                        let diagnostic = Diagnostic::error(Code::UnsupportedSyntax, "a file holds one document, this is a second one")
-                            .at(&location)
-                            .help("remove the `---` and what follows it");
+                        let diagnostic = Diagnostic::error(
+                            Code::UnsupportedSyntax,
+                            "a file holds one document, this is a second one",
+                        )
+                        .at(&location)
+                        .help("remove the `---` and what follows it");
                         return Err(Box::new(diagnostic));
                     }
                     continue;
@@ -130,7 +136,8 @@ impl Builder<'_> {
                 }
                 Event::Scalar(text, style, anchor, _) => {
                     self.count(1, &location)?;
-                    let in_key_position = matches!(stack.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }));
+                    let in_key_position =
+                        matches!(stack.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }));
                     // A key is text, whatever it looks like.
                     let value = if style == ScalarStyle::Plain && !in_key_position {
                         Value::from_scalar(&text)
@@ -152,7 +159,8 @@ impl Builder<'_> {
                     // Checked before the copy is made.
                     self.count(size, &location)?;
                     if stack.len() + within > MAX_DEPTH {
-                        let message = format!("with its aliases expanded the document nests deeper than {MAX_DEPTH} levels");
+                        let message =
+                            format!("with its aliases expanded the document nests deeper than {MAX_DEPTH} levels");
                         return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(&location)));
                     }
                     match self.anchors.get(&anchor) {
@@ -178,9 +186,12 @@ impl Builder<'_> {
                 None => match (node.value, node.location) {
                     (Value::String(key), Some(location)) => {
                         if key == "<<" {
-                            let diagnostic = Diagnostic::error(Code::UnsupportedSyntax, "merge keys (`<<`) are not part of YAML 1.2")
-                                .at(&location)
-                                .help("write the keys out, or use an alias for the whole mapping");
+                            let diagnostic = Diagnostic::error(
+                                Code::UnsupportedSyntax,
+                                "merge keys (`<<`) are not part of YAML 1.2",
+                            )
+                            .at(&location)
+                            .help("write the keys out, or use an alias for the whole mapping");
                             self.diagnostics.push(diagnostic);
                         }
                         // A block mapping has no bracket to point at: its first key stands for it.
@@ -269,7 +280,10 @@ mod tests {
     #[test]
     fn every_duplicate_key_is_reported() {
         let found = read("a: 1\na: 2\nb: 1\nb: 2\n").unwrap_err();
-        assert_eq!(found.iter().map(place).collect::<Vec<_>>(), [(Code::DuplicateKey, 2, 1), (Code::DuplicateKey, 4, 1)]);
+        assert_eq!(
+            found.iter().map(place).collect::<Vec<_>>(),
+            [(Code::DuplicateKey, 2, 1), (Code::DuplicateKey, 4, 1)]
+        );
     }
 
     #[test]

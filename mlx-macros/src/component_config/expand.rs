@@ -55,13 +55,7 @@ impl Target<'_> {
 
 /// The struct, and an enum for each setting with a list of values.
 pub(super) fn expand(target: &Target<'_>, fields: &[Field<'_>]) -> TokenStream {
-    let Target {
-        attributes,
-        visibility,
-        name,
-        component,
-        ..
-    } = target;
+    let Target { attributes, visibility, name, component, .. } = target;
     let core = target.core();
     let core_key = target.core_key();
     let docs = (!attributes.iter().any(|a| a.path().is_ident("doc"))).then(|| {
@@ -110,8 +104,7 @@ fn allowed() -> TokenStream {
 /// What a value of any setting implements, unless the user says so himself.
 fn derives(attributes: &[Attribute]) -> TokenStream {
     let derived = derived(attributes);
-    let clone =
-        (!derived.iter().any(|name| name == "Clone")).then(|| quote!(::core::clone::Clone,));
+    let clone = (!derived.iter().any(|name| name == "Clone")).then(|| quote!(::core::clone::Clone,));
     let debug = (!derived.iter().any(|name| name == "Debug")).then(|| quote!(::core::fmt::Debug,));
     quote!(#clone #debug)
 }
@@ -132,10 +125,7 @@ fn expand_field(target: &Target<'_>, field: &Field<'_>) -> TokenStream {
     let span = target.span();
     let docs = match field.description.map(str::trim) {
         Some(text) if !text.is_empty() => doc(text),
-        _ => doc(&format!(
-            "Setting `{}` of the component `{}`.",
-            field.key, target.component
-        )),
+        _ => doc(&format!("Setting `{}` of the component `{}`.", field.key, target.component)),
     };
     let rename = (field.name != field.key).then(|| {
         let key = field.key;
@@ -211,10 +201,7 @@ fn expand_enum(target: &Target<'_>, field: &Field<'_>) -> Option<TokenStream> {
     let core_key = target.core_key().map(|key| quote!(#[config(#key)]));
     let visibility = target.visibility;
     let name = enum_ident(target, field);
-    let docs = doc(&format!(
-        "Values of `{}` of the component `{}`.",
-        field.key, target.component
-    ));
+    let docs = doc(&format!("Values of `{}` of the component `{}`.", field.key, target.component));
     let allowed = allowed();
     let variants = variants.iter().map(|variant| {
         let docs = doc(&format!("`{}`.", variant.value));
@@ -293,11 +280,7 @@ fn expand_default(target: &Target<'_>, field: &Field<'_>, value: &Literal<'_>) -
 }
 
 fn list(items: impl ExactSizeIterator<Item = TokenStream>) -> TokenStream {
-    if items.len() == 0 {
-        quote!(::std::vec::Vec::new())
-    } else {
-        quote!(::std::vec::Vec::from([#(#items),*]))
-    }
+    if items.len() == 0 { quote!(::std::vec::Vec::new()) } else { quote!(::std::vec::Vec::from([#(#items),*])) }
 }
 
 /// Built by hand: `json!` recurses for every element, and the compiler stops it at 128.

@@ -128,12 +128,7 @@ struct Scanner<'a> {
 
 impl<'a> Scanner<'a> {
     fn new(text: &'a str) -> Self {
-        Self {
-            text,
-            at: 0,
-            marked: 0,
-            mark: Position::START,
-        }
+        Self { text, at: 0, marked: 0, mark: Position::START }
     }
 
     fn position(&mut self, at: usize) -> Position {
@@ -150,10 +145,7 @@ impl<'a> Scanner<'a> {
     }
 
     fn fault(&mut self, at: usize, message: impl Into<String>) -> Fault {
-        Fault {
-            at: self.position(at),
-            message: message.into(),
-        }
+        Fault { at: self.position(at), message: message.into() }
     }
 
     fn expected(&mut self, what: &str) -> Fault {
@@ -300,9 +292,7 @@ impl<'a> Scanner<'a> {
         let mut text = String::new();
         loop {
             let rest = self.rest();
-            let stop = rest
-                .find(|c| c == '"' || c == '\\' || c < ' ')
-                .unwrap_or(rest.len());
+            let stop = rest.find(|c| c == '"' || c == '\\' || c < ' ').unwrap_or(rest.len());
             text.push_str(rest.get(..stop).unwrap_or_default());
             self.at += stop;
             match self.byte() {
@@ -313,9 +303,7 @@ impl<'a> Scanner<'a> {
                 Some(b'\\') => text.push(self.escape()?),
                 Some(control @ (b'\n' | b'\r' | b'\t')) => {
                     let escape = char::from(control).escape_default();
-                    let message = format!(
-                        "the string begun at {open} takes no line break or tab; write `{escape}`"
-                    );
+                    let message = format!("the string begun at {open} takes no line break or tab; write `{escape}`");
                     return Err(self.fault(self.at, message));
                 }
                 Some(control) => {
@@ -480,16 +468,7 @@ mod tests {
         assert_eq!(value("\r\n\tfalse"), Value::Boolean(false));
         assert_eq!(value("[]"), Value::Array(vec![]));
         assert_eq!(value("{ }"), Value::Object(vec![]));
-        for number in [
-            "0",
-            "-0",
-            "10",
-            "1.50",
-            "1e5",
-            "-1.0E-05",
-            "2e+1",
-            "99999999999999999999",
-        ] {
+        for number in ["0", "-0", "10", "1.50", "1e5", "-1.0E-05", "2e+1", "99999999999999999999"] {
             assert_eq!(value(number), Value::Number(number.to_owned()));
         }
         assert_eq!(
@@ -517,45 +496,21 @@ mod tests {
     fn a_violation_is_named_where_it_stands() {
         for (text, message) in [
             ("", "1:1 expected a value, found the end of the file"),
-            (
-                "{\n",
-                "2:1 expected a key in double quotes, found the end of the file",
-            ),
-            (
-                "{\"a\": 1\n",
-                "2:1 expected `,` or `}` in the object begun at 1:1, found the end of the file",
-            ),
-            (
-                "[1 2]",
-                "1:4 expected `,` or `]` in the array begun at 1:1, found `2`",
-            ),
-            (
-                "{\"a\": 1 \"b\": 2}",
-                "1:9 expected `,` or `}` in the object begun at 1:1, found a string",
-            ),
+            ("{\n", "2:1 expected a key in double quotes, found the end of the file"),
+            ("{\"a\": 1\n", "2:1 expected `,` or `}` in the object begun at 1:1, found the end of the file"),
+            ("[1 2]", "1:4 expected `,` or `]` in the array begun at 1:1, found `2`"),
+            ("{\"a\": 1 \"b\": 2}", "1:9 expected `,` or `}` in the object begun at 1:1, found a string"),
             ("[1,]", "1:3 JSON takes no comma before `]`"),
             ("{\"a\":1 , }", "1:8 JSON takes no comma before `}`"),
             ("[,1]", "1:2 expected a value, found `,`"),
             ("{a: 1}", "1:2 expected a key in double quotes, found `a`"),
-            (
-                "{'a': 1}",
-                "1:2 expected a key in double quotes, found `'`; JSON takes double quotes",
-            ),
+            ("{'a': 1}", "1:2 expected a key in double quotes, found `'`; JSON takes double quotes"),
             ("{\"a\" 1}", "1:6 expected `:` after the key `a`, found `1`"),
             ("{\"a\":}", "1:6 expected a value, found `}`"),
-            (
-                "// c\n{}",
-                "1:1 expected a value, found `/`; JSON has no comments",
-            ),
+            ("// c\n{}", "1:1 expected a value, found `/`; JSON has no comments"),
             ("{} x", "1:4 expected the end of the file, found `x`"),
-            (
-                "True",
-                "1:1 expected a value, found `True`; did you mean `true`?",
-            ),
-            (
-                "yes",
-                "1:1 expected a value, found `yes`; text takes double quotes",
-            ),
+            ("True", "1:1 expected a value, found `True`; did you mean `true`?"),
+            ("yes", "1:1 expected a value, found `yes`; text takes double quotes"),
             ("-", "1:2 expected a digit, found the end of the file"),
             ("1.", "1:3 expected a digit, found the end of the file"),
             ("[1.e3]", "1:4 expected a digit, found `e3`"),
@@ -564,51 +519,18 @@ mod tests {
             ("+1", "1:1 expected a value, found `+`"),
             (".5", "1:1 expected a value, found `.`"),
             ("\"a", "1:3 the string begun at 1:1 is not closed"),
-            (
-                "\"a\nb\"",
-                "1:3 the string begun at 1:1 takes no line break or tab; write `\\n`",
-            ),
+            ("\"a\nb\"", "1:3 the string begun at 1:1 takes no line break or tab; write `\\n`"),
             ("\"\u{1}\"", "1:2 write this control character as `\\u0001`"),
-            (
-                "\"\\x\"",
-                "1:2 unknown escape; a backslash itself is written `\\\\`",
-            ),
-            (
-                "\"\\",
-                "1:2 unknown escape; a backslash itself is written `\\\\`",
-            ),
-            (
-                "\"\\u12g4\"",
-                "1:2 expected four hexadecimal digits after `\\u`",
-            ),
-            (
-                "\"\\u+123\"",
-                "1:2 expected four hexadecimal digits after `\\u`",
-            ),
-            (
-                "\"\\u12",
-                "1:2 expected four hexadecimal digits after `\\u`",
-            ),
-            (
-                "\"\\u12é",
-                "1:2 expected four hexadecimal digits after `\\u`",
-            ),
-            (
-                "\"\\ud800\"",
-                "1:2 half of a surrogate pair is no character",
-            ),
-            (
-                "\"\\udc00\"",
-                "1:2 half of a surrogate pair is no character",
-            ),
-            (
-                "\"\\ud800\\u0041\"",
-                "1:2 half of a surrogate pair is no character",
-            ),
-            (
-                "\u{feff}{}",
-                "1:1 the file begins with a byte order mark; save it as UTF-8 without one",
-            ),
+            ("\"\\x\"", "1:2 unknown escape; a backslash itself is written `\\\\`"),
+            ("\"\\", "1:2 unknown escape; a backslash itself is written `\\\\`"),
+            ("\"\\u12g4\"", "1:2 expected four hexadecimal digits after `\\u`"),
+            ("\"\\u+123\"", "1:2 expected four hexadecimal digits after `\\u`"),
+            ("\"\\u12", "1:2 expected four hexadecimal digits after `\\u`"),
+            ("\"\\u12é", "1:2 expected four hexadecimal digits after `\\u`"),
+            ("\"\\ud800\"", "1:2 half of a surrogate pair is no character"),
+            ("\"\\udc00\"", "1:2 half of a surrogate pair is no character"),
+            ("\"\\ud800\\u0041\"", "1:2 half of a surrogate pair is no character"),
+            ("\u{feff}{}", "1:1 the file begins with a byte order mark; save it as UTF-8 without one"),
             ("\u{a0}{}", "1:1 expected a value, found `\u{a0}`"),
             ("\0", "1:1 expected a value, found `\\u{0}`"),
         ] {
@@ -627,14 +549,8 @@ mod tests {
     fn depth_is_bounded() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(parse(nested(MAX_DEPTH).as_bytes()).is_ok());
-        assert_eq!(
-            fault(&nested(MAX_DEPTH + 1)),
-            "1:129 nested deeper than 128 levels"
-        );
-        assert_eq!(
-            fault(&"[".repeat(1 << 20)),
-            "1:129 nested deeper than 128 levels"
-        );
+        assert_eq!(fault(&nested(MAX_DEPTH + 1)), "1:129 nested deeper than 128 levels");
+        assert_eq!(fault(&"[".repeat(1 << 20)), "1:129 nested deeper than 128 levels");
         let objects = "{\"a\":".repeat(1 << 18);
         assert_eq!(fault(&objects), "1:641 nested deeper than 128 levels");
     }
@@ -650,8 +566,7 @@ mod tests {
 
     #[test]
     fn no_cut_or_swapped_byte_panics() {
-        let text =
-            "{\"é\\ud83d\\ude00\": [1.5e-3, true, null, {\"b\": \"\\n\"}], \"c\": -0}".as_bytes();
+        let text = "{\"é\\ud83d\\ude00\": [1.5e-3, true, null, {\"b\": \"\\n\"}], \"c\": -0}".as_bytes();
         assert!(parse(text).is_ok());
         for end in 0..text.len() {
             assert!(parse(&text[..end]).is_err());
@@ -684,10 +599,7 @@ mod tests {
     fn a_repeated_key_is_found_at_any_depth() {
         let text = "{\"a\": 1,\n \"a\": [{\"b\": 1, \"b\": {\"c\": 1, \"\\u0063\": 2}}]}";
         let faults = duplicate_keys(&parse(text.as_bytes()).unwrap());
-        let faults: Vec<_> = faults
-            .iter()
-            .map(|fault| format!("{} {}", fault.at, fault.message))
-            .collect();
+        let faults: Vec<_> = faults.iter().map(|fault| format!("{} {}", fault.at, fault.message)).collect();
         assert_eq!(
             faults,
             [

@@ -79,9 +79,7 @@ fn generate(input: TokenStream, folder: Option<&Path>) -> TokenStream {
             if root.is_some() {
                 faults.extend(unnamed(named));
             }
-            let name = named
-                .and_then(|(name, _)| schema::type_name(name))
-                .or_else(|| schema::type_name(folder_name));
+            let name = named.and_then(|(name, _)| schema::type_name(name)).or_else(|| schema::type_name(folder_name));
             match name {
                 Some(name) => Ident::new(&name, invocation.file.span()),
                 None => {
@@ -155,11 +153,7 @@ impl Parse for Invocation {
         if !input.peek(Token![struct]) {
             let message = "expected \"path/component.json\" \
                            or `pub struct Name = \"path/component.json\";`";
-            return Err(if attributes.is_empty() {
-                start.error(message)
-            } else {
-                input.error(message)
-            });
+            return Err(if attributes.is_empty() { start.error(message) } else { input.error(message) });
         }
         input.parse::<Token![struct]>()?;
         let name = input.parse()?;
@@ -187,14 +181,7 @@ impl Parse for Invocation {
                 !ours
             })
             .collect();
-        Ok(Self {
-            attributes,
-            visibility,
-            name: Some(name),
-            krate,
-            file,
-            errors,
-        })
+        Ok(Self { attributes, visibility, name: Some(name), krate, file, errors })
     }
 }
 
@@ -236,13 +223,7 @@ impl Errors {
     }
 
     /// What is wrong with the file, from its beginning to its end.
-    fn file(
-        &mut self,
-        folder: Option<&Path>,
-        path: &str,
-        span: Span,
-        mut faults: Vec<json::Fault>,
-    ) {
+    fn file(&mut self, folder: Option<&Path>, path: &str, span: Span, mut faults: Vec<json::Fault>) {
         faults.sort_by_key(|fault| (fault.at.line, fault.at.column));
         let path = displayed(folder, path);
         let more = faults.len().saturating_sub(MAX_ERRORS);
@@ -276,23 +257,15 @@ const RELATIVE: &str = "the path is relative to the folder of Cargo.toml";
 
 fn read(folder: Option<&Path>, path: &str) -> Result<Vec<u8>, String> {
     let Some(folder) = folder else {
-        return Err(format!(
-            "cannot read `{}`: CARGO_MANIFEST_DIR is not set, as cargo does\n{RELATIVE}",
-            shown(path)
-        ));
+        return Err(format!("cannot read `{}`: CARGO_MANIFEST_DIR is not set, as cargo does\n{RELATIVE}", shown(path)));
     };
     let relative = Path::new(path);
     let inside = |part: Part<'_>| matches!(part, Part::Normal(_) | Part::CurDir | Part::ParentDir);
     if path.is_empty() || !relative.components().all(inside) {
-        return Err(format!(
-            "expected a relative path, found `{}`\n{RELATIVE}",
-            shown(path)
-        ));
+        return Err(format!("expected a relative path, found `{}`\n{RELATIVE}", shown(path)));
     }
     contents(&folder.join(relative)).map_err(|reason| {
-        let near = nearest_file(folder, path)
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
+        let near = nearest_file(folder, path).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         format!("cannot read `{}`: {reason}{near}\n{RELATIVE}", shown(path))
     })
 }
@@ -309,9 +282,7 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
         return Err("it is not a file".to_owned());
     }
     let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes))
-        .map_err(reason)?;
+    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(reason)?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err("it is larger than 1 MiB".to_owned());
     }
@@ -321,13 +292,10 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
 /// An existing file that the path misses by one mistyped part.
 fn nearest_file(folder: &Path, path: &str) -> Option<String> {
     let mut parts: Vec<&str> = path.split('/').collect();
-    let missing =
-        (1..=parts.len()).find(|&count| !folder.join(parts[..count].join("/")).exists())?;
+    let missing = (1..=parts.len()).find(|&count| !folder.join(parts[..count].join("/")).exists())?;
     let parent = folder.join(parts[..missing - 1].join("/"));
-    let mut names: Vec<String> = std::fs::read_dir(parent)
-        .ok()?
-        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-        .collect();
+    let mut names: Vec<String> =
+        std::fs::read_dir(parent).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
     names.sort_unstable();
     let names: Vec<&str> = names.iter().map(|name| &**name).collect();
     parts[missing - 1] = suggest::nearest(parts[missing - 1], &names)?;

@@ -133,9 +133,7 @@ pub(super) fn type_name(component: &str) -> Option<String> {
     let last = component.rsplit('/').find(|part| !part.is_empty())?;
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | ' ');
     let name = casing::pascal(last);
-    let good = last.chars().all(plain)
-        && name.starts_with(|c: char| c.is_ascii_alphabetic())
-        && name != "Self";
+    let good = last.chars().all(plain) && name.starts_with(|c: char| c.is_ascii_alphabetic()) && name != "Self";
     good.then_some(name)
 }
 
@@ -173,10 +171,7 @@ impl<'a> Keys<'a> {
 
 impl Reader {
     fn fault(&mut self, at: Position, message: impl Into<String>) {
-        self.faults.push(Fault {
-            at,
-            message: message.into(),
-        });
+        self.faults.push(Fault { at, message: message.into() });
     }
 
     fn component<'a>(&mut self, root: &'a Node) -> Component<'a> {
@@ -202,10 +197,9 @@ impl Reader {
             self.fault(
                 at.map_or(root.at, |member| member.at),
                 match near {
-                    Some(near) => format!(
-                        "the component has no `config_schema`; did you mean it by `{}`?",
-                        shown(near)
-                    ),
+                    Some(near) => {
+                        format!("the component has no `config_schema`; did you mean it by `{}`?", shown(near))
+                    }
                     None => "the component has no `config_schema`".to_owned(),
                 },
             );
@@ -277,9 +271,7 @@ impl Reader {
         let secret = self.flag(&keys, "secret").unwrap_or(true);
         let pattern = self.pattern(&keys);
         let length = self.length(&keys);
-        let default = keys
-            .get("default")
-            .filter(|member| member.node.value != Value::Null);
+        let default = keys.get("default").filter(|member| member.node.value != Value::Null);
 
         if let Some(default) = default {
             if secret {
@@ -335,13 +327,7 @@ impl Reader {
     }
 
     /// The keys of an object, each of them a known one.
-    fn keys<'a>(
-        &mut self,
-        node: &'a Node,
-        at: Position,
-        path: String,
-        known: &[&'static str],
-    ) -> Option<Keys<'a>> {
+    fn keys<'a>(&mut self, node: &'a Node, at: Position, path: String, known: &[&'static str]) -> Option<Keys<'a>> {
         let Value::Object(given) = &node.value else {
             let hint = match &node.value {
                 Value::String(name) if TYPES.contains(&&**name) => {
@@ -578,30 +564,16 @@ impl Reader {
                     return None;
                 }
             };
-            let bounds = Bounds {
-                low: Some(read(self, low, &path)?),
-                high: Some(read(self, high, &path)?),
-            };
+            let bounds = Bounds { low: Some(read(self, low, &path)?), high: Some(read(self, high, &path)?) };
             return Some((bounds, both.at));
         }
         let at = high.or(low)?.at;
-        let mut end = |end: Option<&Member>| {
-            end.and_then(|end| read(self, &end.node, &format!("{path}.{}", end.key)))
-        };
-        let bounds = Bounds {
-            low: end(low),
-            high: end(high),
-        };
+        let mut end = |end: Option<&Member>| end.and_then(|end| read(self, &end.node, &format!("{path}.{}", end.key)));
+        let bounds = Bounds { low: end(low), high: end(high) };
         Some((bounds, at))
     }
 
-    fn not_empty<T: PartialOrd + ToString>(
-        &mut self,
-        bounds: Bounds<T>,
-        at: Position,
-        path: &str,
-        what: &str,
-    ) -> bool {
+    fn not_empty<T: PartialOrd + ToString>(&mut self, bounds: Bounds<T>, at: Position, path: &str, what: &str) -> bool {
         if let (Some(low), Some(high)) = (bounds.low, bounds.high)
             && low > high
         {
@@ -618,12 +590,7 @@ impl Reader {
         self.element_literal(node, kind, path)
     }
 
-    fn element_literal<'a>(
-        &mut self,
-        node: &'a Node,
-        kind: &Kind,
-        path: &str,
-    ) -> Option<Literal<'a>> {
+    fn element_literal<'a>(&mut self, node: &'a Node, kind: &Kind, path: &str) -> Option<Literal<'a>> {
         match (kind, &node.value) {
             (Kind::Text, Value::String(text)) => Some(Literal::Text(text)),
             (Kind::Path, Value::String(text)) => Some(Literal::Path(text)),
@@ -703,9 +670,7 @@ impl Reader {
             Literal::Map(entries) => entries.len(),
             _ => return,
         };
-        let outside = i128::try_from(count)
-            .ok()
-            .and_then(|count| length?.outside(count));
+        let outside = i128::try_from(count).ok().and_then(|count| length?.outside(count));
         if let Some(outside) = outside {
             let message = format!("the length of the default of `{path}` is {outside}");
             self.fault(at, message);
@@ -779,22 +744,14 @@ impl Reader {
 
     fn expected(&mut self, node: &Node, what: &str, path: &str) {
         let found = node.found();
-        self.fault(
-            node.at,
-            format!("expected {what} for `{path}`, found {found}"),
-        );
+        self.fault(node.at, format!("expected {what} for `{path}`, found {found}"));
     }
 
     fn unknown(&mut self, what: &str, got: &str, at: Position, path: &str, known: &[&str]) {
-        let near = suggest::nearest(got, known)
-            .map(|near| format!("; did you mean `{near}`?"))
-            .unwrap_or_default();
+        let near = suggest::nearest(got, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
         let got = shown(got);
         let known = one_of(known);
-        self.fault(
-            at,
-            format!("unknown {what} `{got}` in `{path}`{near}\n{known}"),
-        );
+        self.fault(at, format!("unknown {what} `{got}` in `{path}`{near}\n{known}"));
     }
 }
 

@@ -52,12 +52,7 @@ struct Expansion {
 
 impl Expansion {
     fn new(tokens: TokenStream) -> Self {
-        let mut expansion = Self {
-            structs: Vec::new(),
-            enums: Vec::new(),
-            others: Vec::new(),
-            errors: Vec::new(),
-        };
+        let mut expansion = Self { structs: Vec::new(), enums: Vec::new(), others: Vec::new(), errors: Vec::new() };
         let file: syn::File = syn::parse2(tokens).expect("items");
         for item in file.items {
             match item {
@@ -103,25 +98,15 @@ impl Expansion {
 
 fn packed(tokens: &impl ToTokens) -> String {
     let text = tokens.to_token_stream().to_string();
-    [
-        "::std::string::",
-        "::core::primitive::",
-        "::core::option::",
-        "::std::vec::",
-    ]
-    .iter()
-    .fold(text.replace(' ', ""), |text, prefix| {
-        text.replace(prefix, "")
-    })
+    ["::std::string::", "::core::primitive::", "::core::option::", "::std::vec::"]
+        .iter()
+        .fold(text.replace(' ', ""), |text, prefix| text.replace(prefix, ""))
 }
 
 fn docs(attributes: &[syn::Attribute]) -> Vec<String> {
     let docs = attributes.iter().filter(|a| a.path().is_ident("doc"));
     docs.map(|doc| match &doc.meta.require_name_value().unwrap().value {
-        syn::Expr::Lit(syn::ExprLit {
-            lit: syn::Lit::Str(text),
-            ..
-        }) => text.value(),
+        syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => text.value(),
         _ => panic!("a text"),
     })
     .collect()
@@ -137,10 +122,7 @@ fn expand(settings: &str) -> Expansion {
 fn faults(text: &str) -> Vec<String> {
     let root = json::parse(text.as_bytes()).unwrap();
     let (_, faults) = schema::read(&root);
-    faults
-        .iter()
-        .map(|fault| format!("{} {}", fault.at, fault.message))
-        .collect()
+    faults.iter().map(|fault| format!("{} {}", fault.at, fault.message)).collect()
 }
 
 const SNOWFLAKE: &str = r#"{
@@ -180,30 +162,18 @@ fn a_component_becomes_a_struct() {
     assert_eq!(packed(&item.vis), "pub");
     assert_eq!(
         docs(&item.attrs),
-        [
-            " Settings of the component `data-sources/snowflake`.",
-            "",
-            " Snowflake warehouse."
-        ]
+        [" Settings of the component `data-sources/snowflake`.", "", " Snowflake warehouse."]
     );
     let attributes: Vec<String> = item.attrs.iter().map(packed).collect();
-    assert!(attributes.contains(
-        &"#[derive(::core::clone::Clone,::core::fmt::Debug,::mlx_core::PluginConfig)]".into()
-    ));
+    assert!(attributes.contains(&"#[derive(::core::clone::Clone,::core::fmt::Debug,::mlx_core::PluginConfig)]".into()));
     assert!(attributes.contains(&"#[config(component=\"data-sources/snowflake\",)]".into()));
 
     let account = item.fields.iter().next().unwrap();
     assert_eq!(docs(&account.attrs), [" Account locator."]);
     let source = packed(&account.attrs.last().unwrap().meta);
-    assert!(
-        source.contains("source=\"data-sources/snowflake/component.json:5\""),
-        "{source}"
-    );
+    assert!(source.contains("source=\"data-sources/snowflake/component.json:5\""), "{source}");
     let user = item.fields.iter().nth(1).unwrap();
-    assert_eq!(
-        docs(&user.attrs),
-        [" Setting `user` of the component `data-sources/snowflake`."]
-    );
+    assert_eq!(docs(&user.attrs), [" Setting `user` of the component `data-sources/snowflake`."]);
 }
 
 #[test]
@@ -211,13 +181,10 @@ fn the_compiler_reads_the_file_too() {
     let expansion = snowflake().expand(quote!("data-sources/snowflake/component.json"));
     assert_eq!(expansion.others.len(), 1);
     let dependency = expansion.others[0].replace(' ', "");
+    assert!(dependency.contains("include_bytes!(::core::concat!("), "{dependency}");
     assert!(
-        dependency.contains("include_bytes!(::core::concat!("),
-        "{dependency}"
+        dependency.contains("::core::env!(\"CARGO_MANIFEST_DIR\"),\"/\",\"data-sources/snowflake/component.json\"")
     );
-    assert!(dependency.contains(
-        "::core::env!(\"CARGO_MANIFEST_DIR\"),\"/\",\"data-sources/snowflake/component.json\""
-    ));
 }
 
 #[test]
@@ -236,22 +203,13 @@ fn the_type_can_be_named_and_dressed() {
     let attributes: Vec<String> = item.attrs.iter().map(packed).collect();
     assert!(attributes.contains(&"#[derive(Clone,Debug)]".into()));
     assert!(attributes.contains(&"#[derive(crate::core::PluginConfig)]".into()));
-    assert!(
-        attributes
-            .contains(&"#[config(component=\"data-sources/snowflake\",crate=crate::core)]".into())
-    );
-    assert_eq!(
-        expansion.fields()[2],
-        "password: crate::core::Secret<String>"
-    );
+    assert!(attributes.contains(&"#[config(component=\"data-sources/snowflake\",crate=crate::core)]".into()));
+    assert_eq!(expansion.fields()[2], "password: crate::core::Secret<String>");
 }
 
 #[test]
 fn a_file_beside_cargo_toml_is_named_by_its_name() {
-    let folder = Folder::with(
-        "component.json",
-        r#"{"name": "api-serving", "config_schema": {}}"#,
-    );
+    let folder = Folder::with("component.json", r#"{"name": "api-serving", "config_schema": {}}"#);
     let expansion = folder.expand(quote!("component.json"));
     assert_eq!(expansion.structs[0].ident, "ApiServing");
     let attributes: Vec<String> = expansion.structs[0].attrs.iter().map(packed).collect();
@@ -303,8 +261,7 @@ fn each_type_has_its_rust_type() {
                  ::mlx_core::JsonValue::Object(::core::default::Default::default())])))]),\
                  i: {map}<String,::mlx_core::JsonValue>"
             ),
-            "default=::core::time::Duration::new(3630,250000000),j: ::core::time::Duration"
-                .to_owned(),
+            "default=::core::time::Duration::new(3630,250000000),j: ::core::time::Duration".to_owned(),
             "default=::std::path::PathBuf::from(\"data\"),k: ::std::path::PathBuf".to_owned(),
             "length(8..),l: Option<::mlx_core::Secret<String>>".to_owned(),
             "length(3..=3),pattern=\"^[a-z]+$\",m: String".to_owned(),
@@ -332,14 +289,10 @@ fn a_duration_is_what_the_reader_of_settings_takes() {
         ("1m5", None),
         ("1ß", None),
     ] {
-        let setting =
-            format!(r#""a": {{"type": "string", "format": "duration", "default": "{text}"}}"#);
+        let setting = format!(r#""a": {{"type": "string", "format": "duration", "default": "{text}"}}"#);
         let expansion = expand(&setting);
         match expected {
-            Some(parts) => assert!(
-                expansion.fields()[0].contains(&format!("Duration::new({parts})")),
-                "{text}"
-            ),
+            Some(parts) => assert!(expansion.fields()[0].contains(&format!("Duration::new({parts})")), "{text}"),
             None => assert_eq!(expansion.errors.len(), 1, "{text}"),
         }
     }
@@ -358,14 +311,9 @@ fn a_range_chooses_the_integer() {
         ("\"minimum\": 0", "i64"),
         ("\"maximum\": 10", "i64"),
     ] {
-        let expansion = expand(&format!(
-            "\"a\": {{\"type\": \"integer\", \"required\": true, {range}}}"
-        ));
+        let expansion = expand(&format!("\"a\": {{\"type\": \"integer\", \"required\": true, {range}}}"));
         assert_eq!(expansion.errors, [""; 0], "{range}");
-        assert!(
-            expansion.fields()[0].ends_with(&format!("a: {ty}")),
-            "{range}"
-        );
+        assert!(expansion.fields()[0].ends_with(&format!("a: {ty}")), "{range}");
     }
 }
 
@@ -378,22 +326,13 @@ fn values_become_an_enum() {
     assert_eq!(expansion.errors, [""; 0]);
     assert_eq!(
         expansion.fields(),
-        [
-            "default=XRegion::Eu,region: XRegion",
-            "default=Vec::from([XAllZones::A]),all_zones: Vec<XAllZones>",
-        ]
+        ["default=XRegion::Eu,region: XRegion", "default=Vec::from([XAllZones::A]),all_zones: Vec<XAllZones>",]
     );
     let item = &expansion.enums[0];
     assert_eq!(item.ident, "XRegion");
-    assert_eq!(
-        docs(&item.attrs),
-        [" Values of `region` of the component `x`."]
-    );
-    let variants: Vec<String> = item
-        .variants
-        .iter()
-        .map(|v| format!("{}{} {:?}", packed(&v.attrs[1]), v.ident, docs(&v.attrs)))
-        .collect();
+    assert_eq!(docs(&item.attrs), [" Values of `region` of the component `x`."]);
+    let variants: Vec<String> =
+        item.variants.iter().map(|v| format!("{}{} {:?}", packed(&v.attrs[1]), v.ident, docs(&v.attrs))).collect();
     assert_eq!(
         variants,
         [
@@ -438,33 +377,19 @@ fn a_description_cannot_become_a_code_block() {
         "b": {"type": "string", "description": "```\npanic!()\n```"},
         "c": {"type": "string", "description": " "}"#,
     );
-    let docs: Vec<_> = expansion.structs[0]
-        .fields
-        .iter()
-        .flat_map(|field| docs(&field.attrs))
-        .collect();
-    assert_eq!(
-        docs,
-        [
-            " One. panic!()",
-            " panic!() ```",
-            " Setting `c` of the component `x`."
-        ]
-    );
+    let docs: Vec<_> = expansion.structs[0].fields.iter().flat_map(|field| docs(&field.attrs)).collect();
+    assert_eq!(docs, [" One. panic!()", " panic!() ```", " Setting `c` of the component `x`."]);
 }
 
 #[test]
 fn each_rule_of_a_setting_has_its_message() {
     let all = "expected one of `default`, `description`, `enum`, `format`, `items`, `length`, `max_length`, `maximum`, `min_length`, `minimum`, `pattern`, `range`, `required`, `secret`, `type`, `values`";
     let types = "expected one of `array`, `boolean`, `integer`, `number`, `object`, `string`";
-    let unknown_key =
-        format!("2:23 unknown key `requird` in `config_schema.a`; did you mean `required`?\n{all}");
+    let unknown_key = format!("2:23 unknown key `requird` in `config_schema.a`; did you mean `required`?\n{all}");
     let unknown_far = format!("2:23 unknown key `nullable` in `config_schema.a`\n{all}");
     let missing_type = format!("2:1 missing `type` in `config_schema.a`\n{types}");
-    let unknown_type =
-        format!("2:14 unknown type `strng` in `config_schema.a`; did you mean `string`?\n{types}");
-    let foreign_type =
-        format!("2:14 unknown type `bool` in `config_schema.a`; did you mean `boolean`?\n{types}");
+    let unknown_type = format!("2:14 unknown type `strng` in `config_schema.a`; did you mean `string`?\n{types}");
+    let foreign_type = format!("2:14 unknown type `bool` in `config_schema.a`; did you mean `boolean`?\n{types}");
     let unknown_item = format!("2:38 unknown type `x` in `config_schema.a.items`\n{types}");
     for (setting, message) in [
         // Shape.
@@ -472,19 +397,13 @@ fn each_rule_of_a_setting_has_its_message() {
             r#""string""#,
             r#"2:6 expected an object for `config_schema.a`, found the string "string"; write {"type": "string"}"#,
         ),
-        (
-            "5",
-            "2:6 expected an object for `config_schema.a`, found the number 5",
-        ),
+        ("5", "2:6 expected an object for `config_schema.a`, found the number 5"),
         (r#"{"type":"string","requird":true}"#, &*unknown_key),
         (r#"{"type":"string","nullable":true}"#, &*unknown_far),
         (r#"{}"#, &*missing_type),
         (r#"{"type":"strng"}"#, &*unknown_type),
         (r#"{"type":"bool"}"#, &*foreign_type),
-        (
-            r#"{"type":["string","null"]}"#,
-            "2:14 expected a string for `config_schema.a.type`, found an array",
-        ),
+        (r#"{"type":["string","null"]}"#, "2:14 expected a string for `config_schema.a.type`, found an array"),
         (r#"{"type":"array","items":{"type":"x"}}"#, &*unknown_item),
         (
             r#"{"type":"array","items":{"type":"integer","minimum":1}}"#,
@@ -507,22 +426,13 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"string","description":[]}"#,
             "2:37 expected a string for `config_schema.a.description`, found an array",
         ),
-        (
-            r#"{"type":"string","pattern":{}}"#,
-            "2:33 expected a string for `config_schema.a.pattern`, found an object",
-        ),
-        (
-            r#"{"type":"string","pattern":""}"#,
-            "2:33 `pattern` in `config_schema.a` is empty: it admits anything",
-        ),
+        (r#"{"type":"string","pattern":{}}"#, "2:33 expected a string for `config_schema.a.pattern`, found an object"),
+        (r#"{"type":"string","pattern":""}"#, "2:33 `pattern` in `config_schema.a` is empty: it admits anything"),
         (
             r#"{"type":"string","min_length":true}"#,
             "2:36 expected an integer for `config_schema.a.min_length`, found true",
         ),
-        (
-            r#"{"type":"string","min_length":-1}"#,
-            "2:36 `config_schema.a.min_length` is negative",
-        ),
+        (r#"{"type":"string","min_length":-1}"#, "2:36 `config_schema.a.min_length` is negative"),
         (
             r#"{"type":"integer","minimum":1.5}"#,
             "2:34 expected an integer for `config_schema.a.minimum`, found the number 1.5",
@@ -531,14 +441,8 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"number","range":5}"#,
             "2:31 expected [least, most] for `config_schema.a.range`, found the number 5",
         ),
-        (
-            r#"{"type":"number","range":[1]}"#,
-            "2:31 expected [least, most] for `config_schema.a.range`, found an array",
-        ),
-        (
-            r#"{"type":"number","range":[1,null]}"#,
-            "2:34 expected a number for `config_schema.a.range`, found null",
-        ),
+        (r#"{"type":"number","range":[1]}"#, "2:31 expected [least, most] for `config_schema.a.range`, found an array"),
+        (r#"{"type":"number","range":[1,null]}"#, "2:34 expected a number for `config_schema.a.range`, found null"),
         (
             r#"{"type":"string","format":"duraton"}"#,
             "2:32 unknown format `duraton` in `config_schema.a`; did you mean `duration`?\nexpected one of `duration`, `path`",
@@ -560,26 +464,14 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"string","range":[1,2]}"#,
             "2:23 `range` in `config_schema.a` is for integer, number, not for string",
         ),
-        (
-            r#"{"type":"integer","pattern":"x"}"#,
-            "2:24 `pattern` in `config_schema.a` is for string, not for integer",
-        ),
+        (r#"{"type":"integer","pattern":"x"}"#, "2:24 `pattern` in `config_schema.a` is for string, not for integer"),
         (
             r#"{"type":"boolean","length":2}"#,
             "2:24 `length` in `config_schema.a` is for array, object, string, not for boolean",
         ),
-        (
-            r#"{"type":"integer","enum":[1]}"#,
-            "2:24 `enum` in `config_schema.a` is for string, not for integer",
-        ),
-        (
-            r#"{"type":"string","enum":["x"],"pattern":"x"}"#,
-            "2:36 `pattern` in `config_schema.a` is not for `enum`",
-        ),
-        (
-            r#"{"type":"string","format":"path","length":3}"#,
-            "2:39 `length` in `config_schema.a` is not for `format`",
-        ),
+        (r#"{"type":"integer","enum":[1]}"#, "2:24 `enum` in `config_schema.a` is for string, not for integer"),
+        (r#"{"type":"string","enum":["x"],"pattern":"x"}"#, "2:36 `pattern` in `config_schema.a` is not for `enum`"),
+        (r#"{"type":"string","format":"path","length":3}"#, "2:39 `length` in `config_schema.a` is not for `format`"),
         (
             r#"{"type":"string","enum":["x"],"format":"path"}"#,
             "2:36 `config_schema.a` takes `enum` or `format`, not both",
@@ -593,14 +485,8 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"integer","minimum":10,"maximum":5}"#,
             "2:37 the range of `config_schema.a` is empty: 10 is above 5",
         ),
-        (
-            r#"{"type":"number","range":[1.5,1]}"#,
-            "2:23 the range of `config_schema.a` is empty: 1.5 is above 1",
-        ),
-        (
-            r#"{"type":"string","length":[3,2]}"#,
-            "2:23 the length of `config_schema.a` is empty: 3 is above 2",
-        ),
+        (r#"{"type":"number","range":[1.5,1]}"#, "2:23 the range of `config_schema.a` is empty: 1.5 is above 1"),
+        (r#"{"type":"string","length":[3,2]}"#, "2:23 the length of `config_schema.a` is empty: 3 is above 2"),
         (
             r#"{"type":"integer","maximum":18446744073709551616}"#,
             "2:34 18446744073709551616 in `config_schema.a.maximum` does not fit 64 bits",
@@ -609,15 +495,9 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"integer","maximum":9223372036854775808}"#,
             "2:24 the range of `config_schema.a` does not fit a signed 64-bit integer\nwith a `minimum` of 0 or more and a `maximum` it would be unsigned",
         ),
-        (
-            r#"{"type":"number","maximum":1e999}"#,
-            "2:33 1e999 in `config_schema.a.maximum` does not fit a 64-bit float",
-        ),
+        (r#"{"type":"number","maximum":1e999}"#, "2:33 1e999 in `config_schema.a.maximum` does not fit a 64-bit float"),
         // Values.
-        (
-            r#"{"type":"string","enum":[]}"#,
-            "2:30 `enum` in `config_schema.a` is empty: no value would do",
-        ),
+        (r#"{"type":"string","enum":[]}"#, "2:30 `enum` in `config_schema.a` is empty: no value would do"),
         (
             r#"{"type":"string","enum":"x"}"#,
             r#"2:30 expected an array of strings for `config_schema.a.enum`, found the string "x""#,
@@ -626,10 +506,7 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"string","enum":["x",1]}"#,
             "2:35 expected a string for `config_schema.a.enum`, found the number 1",
         ),
-        (
-            r#"{"type":"string","enum":["x","x"]}"#,
-            r#"2:35 "x" is repeated in `config_schema.a.enum`"#,
-        ),
+        (r#"{"type":"string","enum":["x","x"]}"#, r#"2:35 "x" is repeated in `config_schema.a.enum`"#),
         (
             r#"{"type":"string","enum":["c","c++"]}"#,
             r#"2:35 "c" and "c++" in `config_schema.a.enum` both become the variant `C`"#,
@@ -659,26 +536,17 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"integer","default":9223372036854775808}"#,
             "2:34 9223372036854775808 in `config_schema.a.default` does not fit i64",
         ),
-        (
-            r#"{"type":"number","default":true}"#,
-            "2:33 expected a number for `config_schema.a.default`, found true",
-        ),
+        (r#"{"type":"number","default":true}"#, "2:33 expected a number for `config_schema.a.default`, found true"),
         (
             r#"{"type":"boolean","default":0}"#,
             "2:34 expected true or false for `config_schema.a.default`, found the number 0",
         ),
-        (
-            r#"{"type":"array","default":{}}"#,
-            "2:32 expected an array for `config_schema.a.default`, found an object",
-        ),
+        (r#"{"type":"array","default":{}}"#, "2:32 expected an array for `config_schema.a.default`, found an object"),
         (
             r#"{"type":"array","items":{"type":"boolean"},"default":[true,1]}"#,
             "2:65 expected true or false for `config_schema.a.default`, found the number 1",
         ),
-        (
-            r#"{"type":"object","default":[]}"#,
-            "2:33 expected an object for `config_schema.a.default`, found an array",
-        ),
+        (r#"{"type":"object","default":[]}"#, "2:33 expected an object for `config_schema.a.default`, found an array"),
         (
             r#"{"type":"object","default":{"k":1e999}}"#,
             "2:38 1e999 in `config_schema.a.default` does not fit a 64-bit float",
@@ -691,14 +559,8 @@ fn each_rule_of_a_setting_has_its_message() {
             r#"{"type":"string","enum":["east","west"],"default":"wst"}"#,
             "2:56 unknown value `wst` in `config_schema.a.default`; did you mean `west`?\nexpected one of `east`, `west`",
         ),
-        (
-            r#"{"type":"integer","default":0,"minimum":1}"#,
-            "2:34 the default of `config_schema.a` is 0, below 1",
-        ),
-        (
-            r#"{"type":"number","default":2,"maximum":1.5}"#,
-            "2:33 the default of `config_schema.a` is 2, above 1.5",
-        ),
+        (r#"{"type":"integer","default":0,"minimum":1}"#, "2:34 the default of `config_schema.a` is 0, below 1"),
+        (r#"{"type":"number","default":2,"maximum":1.5}"#, "2:33 the default of `config_schema.a` is 2, above 1.5"),
         (
             r#"{"type":"string","default":"abc","max_length":2}"#,
             "2:33 the length of the default of `config_schema.a` is 3, above 2",
@@ -719,18 +581,11 @@ fn each_rule_of_a_component_has_its_message() {
     let e = r#"{"type":"string","enum":["x"]}"#;
     let name = "cannot name a setting\na name begins with a letter and consists of letters, digits, `_` and `-`";
     for (text, message) in [
-        (
-            "[]".to_owned(),
-            "1:1 expected a component, found an array".to_owned(),
-        ),
-        (
-            "{}".to_owned(),
-            "1:1 the component has no `config_schema`".to_owned(),
-        ),
+        ("[]".to_owned(), "1:1 expected a component, found an array".to_owned()),
+        ("{}".to_owned(), "1:1 the component has no `config_schema`".to_owned()),
         (
             r#"{"configSchema":{}}"#.to_owned(),
-            "1:2 the component has no `config_schema`; did you mean it by `configSchema`?"
-                .to_owned(),
+            "1:2 the component has no `config_schema`; did you mean it by `configSchema`?".to_owned(),
         ),
         (
             r#"{"config_schema":[]}"#.to_owned(),
@@ -744,22 +599,10 @@ fn each_rule_of_a_component_has_its_message() {
             r#"{"description":1,"config_schema":{}}"#.to_owned(),
             "1:16 expected a string for `description`, found the number 1".to_owned(),
         ),
-        (
-            format!(r#"{{"config_schema":{{"2fa":{a}}}}}"#),
-            format!("1:19 `2fa` in `config_schema` {name}"),
-        ),
-        (
-            format!(r#"{{"config_schema":{{"":{a}}}}}"#),
-            format!("1:19 `` in `config_schema` {name}"),
-        ),
-        (
-            format!(r#"{{"config_schema":{{"a.b":{a}}}}}"#),
-            format!("1:19 `a.b` in `config_schema` {name}"),
-        ),
-        (
-            format!(r#"{{"config_schema":{{"é":{a}}}}}"#),
-            format!("1:19 `é` in `config_schema` {name}"),
-        ),
+        (format!(r#"{{"config_schema":{{"2fa":{a}}}}}"#), format!("1:19 `2fa` in `config_schema` {name}")),
+        (format!(r#"{{"config_schema":{{"":{a}}}}}"#), format!("1:19 `` in `config_schema` {name}")),
+        (format!(r#"{{"config_schema":{{"a.b":{a}}}}}"#), format!("1:19 `a.b` in `config_schema` {name}")),
+        (format!(r#"{{"config_schema":{{"é":{a}}}}}"#), format!("1:19 `é` in `config_schema` {name}")),
         (
             format!(r#"{{"config_schema":{{"a-b":{a},"a_b":{a}}}}}"#),
             "1:44 keys `a-b` and `a_b` in `config_schema` both become the field `a_b`".to_owned(),
@@ -794,11 +637,7 @@ fn all_mistakes_are_reported_in_their_order_and_the_rest_still_works() {
          \"c\": {\"type\": \"string\", \"requird\": true, \"min\": 1},\n\
          \"b\": {\"type\": \"boolean\"},\n\"d\": {\"type\": \"integer\", \"type\": \"string\"}",
     );
-    let first_lines: Vec<_> = expansion
-        .errors
-        .iter()
-        .map(|e| e.lines().next().unwrap())
-        .collect();
+    let first_lines: Vec<_> = expansion.errors.iter().map(|e| e.lines().next().unwrap()).collect();
     assert_eq!(
         first_lines,
         [
@@ -815,24 +654,15 @@ fn all_mistakes_are_reported_in_their_order_and_the_rest_still_works() {
 
 #[test]
 fn invalid_json_names_its_place_and_leaves_an_empty_type() {
-    let folder = Folder::with(
-        "sources/snow-flake/component.json",
-        "{\n  \"name\": snowflake\n}",
-    );
+    let folder = Folder::with("sources/snow-flake/component.json", "{\n  \"name\": snowflake\n}");
     let expansion = folder.expand(quote!("sources/snow-flake/component.json"));
     assert_eq!(
         expansion.errors,
-        [
-            "sources/snow-flake/component.json:2:11: expected a value, found `snowflake`; text takes double quotes"
-        ]
+        ["sources/snow-flake/component.json:2:11: expected a value, found `snowflake`; text takes double quotes"]
     );
     assert_eq!(expansion.structs[0].ident, "SnowFlake");
     assert_eq!(expansion.fields(), [""; 0]);
-    let derive = expansion.structs[0]
-        .attrs
-        .iter()
-        .map(packed)
-        .collect::<String>();
+    let derive = expansion.structs[0].attrs.iter().map(packed).collect::<String>();
     assert!(derive.contains("PluginConfig"), "{derive}");
 }
 
@@ -850,22 +680,10 @@ fn a_file_that_cannot_be_read_is_named_as_it_was_written() {
             "data-sources/snowflake/components.json",
             "cannot read `data-sources/snowflake/components.json`: there is no such file; did you mean `data-sources/snowflake/component.json`?",
         ),
-        (
-            "elsewhere/component.json",
-            "cannot read `elsewhere/component.json`: there is no such file",
-        ),
-        (
-            "data-sources/snowflake",
-            "cannot read `data-sources/snowflake`: it is not a file",
-        ),
-        (
-            "large.json",
-            "cannot read `large.json`: it is larger than 1 MiB",
-        ),
-        (
-            "/etc/component.json",
-            "expected a relative path, found `/etc/component.json`",
-        ),
+        ("elsewhere/component.json", "cannot read `elsewhere/component.json`: there is no such file"),
+        ("data-sources/snowflake", "cannot read `data-sources/snowflake`: it is not a file"),
+        ("large.json", "cannot read `large.json`: it is larger than 1 MiB"),
+        ("/etc/component.json", "expected a relative path, found `/etc/component.json`"),
         ("", "expected a relative path, found ``"),
     ] {
         let expansion = folder.expand(quote!(pub struct Mine = #path;));
@@ -877,9 +695,7 @@ fn a_file_that_cannot_be_read_is_named_as_it_was_written() {
     let unset = Expansion::new(generate(quote!("x/component.json"), None));
     assert_eq!(
         unset.errors,
-        [format!(
-            "cannot read `x/component.json`: CARGO_MANIFEST_DIR is not set, as cargo does\n{hint}"
-        )]
+        [format!("cannot read `x/component.json`: CARGO_MANIFEST_DIR is not set, as cargo does\n{hint}")]
     );
     assert_eq!(unset.structs[0].ident, "X");
 }
@@ -888,29 +704,14 @@ fn a_file_that_cannot_be_read_is_named_as_it_was_written() {
 fn a_name_that_is_no_type_asks_for_one() {
     let help = "name the type: `pub struct Name = \"path/component.json\";`";
     for (text, message) in [
-        (
-            r#"{"config_schema":{}}"#,
-            "1:1: the component has no `name` to name the type by",
-        ),
-        (
-            r#"{"name":"3scale","config_schema":{}}"#,
-            "1:9: `name` \"3scale\" makes no name of a type",
-        ),
-        (
-            r#"{"name":"self","config_schema":{}}"#,
-            "1:9: `name` \"self\" makes no name of a type",
-        ),
-        (
-            r#"{"name":"","config_schema":{}}"#,
-            "1:9: `name` \"\" makes no name of a type",
-        ),
+        (r#"{"config_schema":{}}"#, "1:1: the component has no `name` to name the type by"),
+        (r#"{"name":"3scale","config_schema":{}}"#, "1:9: `name` \"3scale\" makes no name of a type"),
+        (r#"{"name":"self","config_schema":{}}"#, "1:9: `name` \"self\" makes no name of a type"),
+        (r#"{"name":"","config_schema":{}}"#, "1:9: `name` \"\" makes no name of a type"),
     ] {
         let folder = Folder::with("x/component.json", text);
         let expansion = folder.expand(quote!("x/component.json"));
-        assert_eq!(
-            expansion.errors,
-            [format!("x/component.json:{message}\n{help}")]
-        );
+        assert_eq!(expansion.errors, [format!("x/component.json:{message}\n{help}")]);
         assert_eq!(expansion.structs[0].ident, "X");
         let named = folder.expand(quote!(pub struct Named = "x/component.json";));
         assert_eq!(named.errors, [""; 0]);
@@ -930,19 +731,12 @@ fn a_macro_call_of_another_form_is_explained() {
             ),
             "expected `= \"path/component.json\"` after the name; the fields of `A` are in that file",
         ),
-        (
-            quote!(pub struct A = x;),
-            "expected the path of a component.json in quotes",
-        ),
+        (quote!(pub struct A = x;), "expected the path of a component.json in quotes"),
         (quote!("x" "y"), "unexpected token"),
     ] {
         let expansion = Folder::new().expand(input);
         assert_eq!(expansion.errors.len(), 1);
-        assert!(
-            expansion.errors[0].contains(message),
-            "{}",
-            expansion.errors[0]
-        );
+        assert!(expansion.errors[0].contains(message), "{}", expansion.errors[0]);
     }
     let expansion = snowflake().expand(quote! {
         #[config(rename_all = "camelCase")]
@@ -962,10 +756,7 @@ fn a_file_of_another_kind_does_not_fill_the_screen() {
     let settings: Vec<_> = (0..1000).map(|n| format!("\"k{n}\": {n}")).collect();
     let expansion = expand(&settings.join(","));
     assert_eq!(expansion.errors.len(), MAX_ERRORS + 1);
-    assert_eq!(
-        expansion.errors.last().unwrap(),
-        "x/component.json: and 950 more"
-    );
+    assert_eq!(expansion.errors.last().unwrap(), "x/component.json: and 950 more");
 }
 
 #[test]

@@ -40,11 +40,7 @@ pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
     }
     let has_trait = |item: &ItemTrait, name: &str| {
         item.supertraits.iter().any(|bound| match bound {
-            TypeParamBound::Trait(bound) => bound
-                .path
-                .segments
-                .last()
-                .is_some_and(|last| last.ident == name),
+            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == name),
             _ => false,
         })
     };
@@ -54,40 +50,21 @@ pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
     if !has_trait(item, "Sync") {
         item.supertraits.push(parse_quote!(::core::marker::Sync));
     }
-    if !item
-        .supertraits
-        .iter()
-        .any(|bound| matches!(bound, TypeParamBound::Lifetime(at) if at.ident == "static"))
-    {
+    if !item.supertraits.iter().any(|bound| matches!(bound, TypeParamBound::Lifetime(at) if at.ident == "static")) {
         item.supertraits.push(parse_quote!('static));
     }
-    let explained = |path: &Path| {
-        path.segments
-            .last()
-            .is_some_and(|last| last.ident == "on_unimplemented")
-    };
-    if item
-        .attrs
-        .iter()
-        .any(|attribute| explained(attribute.path()))
-    {
+    let explained = |path: &Path| path.segments.last().is_some_and(|last| last.ident == "on_unimplemented");
+    if item.attrs.iter().any(|attribute| explained(attribute.path())) {
         return;
     }
     let (ident, name) = (&item.ident, &contract.name);
-    let message = format!(
-        "`{{Self}}` is registered as type \"{name}\" but does not implement its contract `{ident}`"
-    );
+    let message = format!("`{{Self}}` is registered as type \"{name}\" but does not implement its contract `{ident}`");
     let label = format!("`impl {ident} for {{Self}}` is missing");
-    let is_async = contract
-        .methods
-        .iter()
-        .any(|method| method.call != Call::Blocking);
+    let is_async = contract.methods.iter().any(|method| method.call != Call::Blocking);
     let attribute = if is_async { "#[async_trait] " } else { "" };
     let note = format!("write `{attribute}impl {ident} for {{Self}} {{{{ … }}}}`");
-    item.attrs.insert(
-        0,
-        parse_quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]),
-    );
+    item.attrs
+        .insert(0, parse_quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]));
 }
 
 /// `impl PluginKind for dyn VectorStore`.
@@ -124,13 +101,8 @@ pub(super) fn kind(
 
 /// `impl VectorStore for Handle<dyn VectorStore>`.
 pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenStream {
-    let methods = contract
-        .methods
-        .iter()
-        .map(|method| forward(ident, method, krate));
-    let rewritten = contract
-        .has_async_trait
-        .then(|| quote!(#[#krate::__private::async_trait::async_trait]));
+    let methods = contract.methods.iter().map(|method| forward(ident, method, krate));
+    let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait::async_trait]));
     quote! {
         // A plugin that lacks its contract is no handle: do not say that a handle has it.
         #[diagnostic::do_not_recommend]

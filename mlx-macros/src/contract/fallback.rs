@@ -12,19 +12,13 @@ pub(super) fn set_aside(item: &mut ItemTrait, refused: &[usize]) -> bool {
         };
         // Neither is allowed in a trait, which the compiler would say again.
         method.sig.constness = None;
-        method
-            .sig
-            .generics
-            .make_where_clause()
-            .predicates
-            .push(parse_quote!(Self: ::core::marker::Sized));
-        let opaque = matches!(&method.sig.output, ReturnType::Type(_, output) if matches!(**output, Type::ImplTrait(_)));
+        method.sig.generics.make_where_clause().predicates.push(parse_quote!(Self: ::core::marker::Sized));
+        let opaque =
+            matches!(&method.sig.output, ReturnType::Type(_, output) if matches!(**output, Type::ImplTrait(_)));
         if method.default.is_none() && !opaque {
             method.semi_token = None;
             method.default = Some(parse_quote!({ ::core::unreachable!() }));
-            method
-                .attrs
-                .push(parse_quote!(#[allow(unused_variables, async_fn_in_trait)]));
+            method.attrs.push(parse_quote!(#[allow(unused_variables, async_fn_in_trait)]));
         }
         complete &= method.default.is_some();
     }

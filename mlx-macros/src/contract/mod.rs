@@ -27,21 +27,14 @@ pub(crate) fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream
             return quote!(#item #error);
         }
     };
-    let krate = arguments
-        .krate
-        .clone()
-        .unwrap_or_else(|| parse_quote!(::mlx_core));
+    let krate = arguments.krate.clone().unwrap_or_else(|| parse_quote!(::mlx_core));
     let contract = valid::check(&arguments, &item, &errors);
     let errors = errors.into_tokens();
     if !contract.is_object {
         return quote!(#item #errors);
     }
     let description = docs::description(&item.attrs);
-    let description = description
-        .split("\n\n")
-        .next()
-        .unwrap_or_default()
-        .replace('\n', " ");
+    let description = description.split("\n\n").next().unwrap_or_default().replace('\n', " ");
     let has_handle = fallback::set_aside(&mut item, &contract.refused);
     expand::complete(&mut item, &contract);
     let kind = expand::kind(&item.ident, &contract, &arguments, &krate, &description);

@@ -5,9 +5,9 @@
 
 use proc_macro2::Span;
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, LitStr, PathArguments,
-    PathSegment, Receiver, ReceiverKind, ReturnType, Safety, Signature, TraitItem, TraitItemFn,
-    Type, TypeImplTrait, TypeParamBound, TypePath, TypeReference, WherePredicate,
+    Attribute, FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, LitStr, PathArguments, PathSegment, Receiver,
+    ReceiverKind, ReturnType, Safety, Signature, TraitItem, TraitItemFn, Type, TypeImplTrait, TypeParamBound, TypePath,
+    TypeReference, WherePredicate,
     spanned::Spanned,
     visit_mut::{self, VisitMut},
 };
@@ -80,39 +80,25 @@ pub(super) fn check(arguments: &Arguments, item: &ItemTrait, errors: &Errors) ->
             }
         }
     }
-    Contract {
-        name,
-        cardinality,
-        methods,
-        refused,
-        is_object,
-        has_async_trait,
-    }
+    Contract { name, cardinality, methods, refused, is_object, has_async_trait }
 }
 
 fn name(arguments: &Arguments, errors: &Errors) -> String {
     let Some(text) = &arguments.name else {
         if !arguments.has_name {
-            errors.at(
-                Span::call_site(),
-                "missing contract key `name`: write `#[contract(name = \"vector_store\")]`",
-            );
+            errors.at(Span::call_site(), "missing contract key `name`: write `#[contract(name = \"vector_store\")]`");
         }
         return String::new();
     };
     let name = text.value();
-    let form =
-        "small letters and digits in words joined by single underscores, beginning with a letter";
+    let form = "small letters and digits in words joined by single underscores, beginning with a letter";
     if !plugin_types::is_snake(&name) {
         let near = crate::casing::snake(&name);
         let near = match plugin_types::is_snake(&near) {
             true => format!("; did you mean `{near}`?"),
             false => String::new(),
         };
-        errors.at(
-            text.span(),
-            format!("`{name}` is not the name of a plugin type{near}\nexpected {form}"),
-        );
+        errors.at(text.span(), format!("`{name}` is not the name of a plugin type{near}\nexpected {form}"));
     } else if std::env::var("CARGO_PKG_NAME").is_ok_and(|package| package != "mlx-core") {
         taken(text, errors);
     }
@@ -123,15 +109,9 @@ fn name(arguments: &Arguments, errors: &Errors) -> String {
 fn taken(text: &LitStr, errors: &Errors) {
     let name = text.value();
     if let Some(contract) = plugin_types::contract(&name) {
-        errors.at(
-            text.span(),
-            format!("plugin type `{name}` belongs to mlx-core, with the contract `{contract}`"),
-        );
+        errors.at(text.span(), format!("plugin type `{name}` belongs to mlx-core, with the contract `{contract}`"));
     } else if plugin_types::planned(&name).is_some() {
-        errors.at(
-            text.span(),
-            format!("plugin type `{name}` is kept for a later version of mlx-core"),
-        );
+        errors.at(text.span(), format!("plugin type `{name}` is kept for a later version of mlx-core"));
     }
 }
 
@@ -149,14 +129,8 @@ fn cardinality(arguments: &Arguments, errors: &Errors) -> Cardinality {
         Some(setting) if plugin_types::is_snake(setting) => {
             return Cardinality::OnePer(setting.to_owned());
         }
-        Some(setting) => errors.at(
-            text.span(),
-            format!("`{setting}` is not the name of a setting"),
-        ),
-        None => errors.at(
-            text.span(),
-            unknown("cardinality", &value, &["one", "many", "one per SETTING"]),
-        ),
+        Some(setting) => errors.at(text.span(), format!("`{setting}` is not the name of a setting")),
+        None => errors.at(text.span(), unknown("cardinality", &value, &["one", "many", "one per SETTING"])),
     }
     Cardinality::Many
 }
@@ -164,10 +138,7 @@ fn cardinality(arguments: &Arguments, errors: &Errors) -> Cardinality {
 fn capabilities(arguments: &Arguments, errors: &Errors) {
     for text in &arguments.capabilities {
         let value = text.value();
-        if !value
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
-        {
+        if !value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c)) {
             errors.at(
                 text.span(),
                 format!("`{value}` does not belong in `capabilities`\nexpected small letters, digits, `-` and `_`"),
@@ -196,12 +167,8 @@ fn trait_itself(item: &ItemTrait, errors: &Errors) -> bool {
 
 fn other_member(member: &TraitItem, errors: &Errors) {
     let message = match member {
-        TraitItem::Type(_) => {
-            "a contract cannot have associated types: its plugins are used as one trait object"
-        }
-        TraitItem::Const(_) => {
-            "a contract cannot have constants: its plugins are used as one trait object"
-        }
+        TraitItem::Type(_) => "a contract cannot have associated types: its plugins are used as one trait object",
+        TraitItem::Const(_) => "a contract cannot have constants: its plugins are used as one trait object",
         _ => "a handle cannot forward what it does not see: write the methods out",
     };
     errors.on(member, message);
@@ -213,10 +180,7 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
     if is_for_sized_only(signature) {
         return match method.default {
             Some(_) => Ok(None),
-            None => refuse(
-                &signature.ident,
-                "has no default body, and a handle cannot implement it",
-            ),
+            None => refuse(&signature.ident, "has no default body, and a handle cannot implement it"),
         };
     }
     if let Some(token) = &signature.constness {
@@ -240,20 +204,13 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
     if let (Some(token), false) = (&signature.asyncness, has_async_trait) {
         return Err(syn::Error::new(
             token.span,
-            format!(
-                "`{}` is async, which needs `#[async_trait]` on the trait",
-                signature.ident
-            ),
+            format!("`{}` is async, which needs `#[async_trait]` on the trait", signature.ident),
         ));
     }
     let (call, output) = match boxed_output(signature) {
         Some(output) => (Call::Boxed, Some(output)),
         None => {
-            let call = if signature.asyncness.is_some() {
-                Call::Async
-            } else {
-                Call::Blocking
-            };
+            let call = if signature.asyncness.is_some() { Call::Async } else { Call::Blocking };
             let output = match &signature.output {
                 ReturnType::Type(_, output) => Some(&**output),
                 ReturnType::Default => None,
@@ -262,19 +219,11 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
         }
     };
     let Some(output) = output else {
-        return refuse(
-            &signature.ident,
-            "returns no `Result`, and a call through a handle can fail",
-        );
+        return refuse(&signature.ident, "returns no `Result`, and a call through a handle can fail");
     };
     let stream = stream(signature, output)?;
     Ok(Some(Method {
-        conditions: method
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("cfg"))
-            .cloned()
-            .collect(),
+        conditions: method.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
         signature: signature.clone(),
         call,
         stream,
@@ -283,26 +232,17 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
 }
 
 fn refuse<T>(ident: &syn::Ident, why: &str) -> syn::Result<T> {
-    Err(syn::Error::new(
-        ident.span(),
-        format!("a handle cannot forward `{ident}`: it {why}"),
-    ))
+    Err(syn::Error::new(ident.span(), format!("a handle cannot forward `{ident}`: it {why}")))
 }
 
 fn refuse_at<T>(span: Span, signature: &Signature, why: &str) -> syn::Result<T> {
-    Err(syn::Error::new(
-        span,
-        format!("a handle cannot forward `{}`: it {why}", signature.ident),
-    ))
+    Err(syn::Error::new(span, format!("a handle cannot forward `{}`: it {why}", signature.ident)))
 }
 
 /// `&self`, in either spelling.
 fn receiver(signature: &Signature) -> syn::Result<()> {
     const HELP: &str = "\nhelp: take `&self`, and keep what changes behind a lock";
-    let Some(Receiver {
-        kind, self_token, ..
-    }) = signature.receiver()
-    else {
+    let Some(Receiver { kind, self_token, .. }) = signature.receiver() else {
         return refuse(&signature.ident, "has no `&self`");
     };
     match kind {
@@ -312,22 +252,10 @@ fn receiver(signature: &Signature) -> syn::Result<()> {
             refuse_at(and.span, signature, &why)
         }
         ReceiverKind::Typed(_, ty) => match &**ty {
-            Type::Reference(TypeReference {
-                mutability: None,
-                elem,
-                ..
-            }) if is_self(elem) => Ok(()),
-            ty => refuse_at(
-                ty.span(),
-                signature,
-                &format!("takes more than `&self`, and the plugin is shared{HELP}"),
-            ),
+            Type::Reference(TypeReference { mutability: None, elem, .. }) if is_self(elem) => Ok(()),
+            ty => refuse_at(ty.span(), signature, &format!("takes more than `&self`, and the plugin is shared{HELP}")),
         },
-        _ => refuse_at(
-            self_token.span,
-            signature,
-            &format!("takes the plugin itself, which is shared{HELP}"),
-        ),
+        _ => refuse_at(self_token.span, signature, &format!("takes the plugin itself, which is shared{HELP}")),
     }
 }
 
@@ -351,26 +279,16 @@ fn generics(signature: &Signature) -> syn::Result<()> {
 /// Whether the result is a stream.
 fn stream(signature: &Signature, output: &Type) -> syn::Result<bool> {
     if let Some(span) = Parts::of(output).impl_trait {
-        return refuse_at(
-            span,
-            signature,
-            "returns an `impl Trait`\nhelp: return a `Box<dyn …>`",
-        );
+        return refuse_at(span, signature, "returns an `impl Trait`\nhelp: return a `Box<dyn …>`");
     }
     let Some(result) = last_segment(output).filter(|segment| segment.ident == "Result") else {
-        return refuse_at(
-            output.span(),
-            signature,
-            "returns no `Result`, and a call through a handle can fail",
-        );
+        return refuse_at(output.span(), signature, "returns no `Result`, and a call through a handle can fail");
     };
     let value = match &result.arguments {
-        PathArguments::AngleBracketed(arguments) => {
-            arguments.args.iter().find_map(|argument| match argument {
-                GenericArgument::Type(ty) => Some(ty),
-                _ => None,
-            })
-        }
+        PathArguments::AngleBracketed(arguments) => arguments.args.iter().find_map(|argument| match argument {
+            GenericArgument::Type(ty) => Some(ty),
+            _ => None,
+        }),
         _ => None,
     };
     let item = value.and_then(stream_item);
@@ -405,10 +323,7 @@ fn last_segment(ty: &Type) -> Option<&PathSegment> {
 
 /// The `R` of `Pin<Box<dyn Future<Output = R> + Send + 'async_trait>>`, if `#[async_trait]` wrote that.
 fn boxed_output(signature: &Signature) -> Option<&Type> {
-    signature
-        .generics
-        .lifetimes()
-        .find(|parameter| parameter.lifetime.ident == "async_trait")?;
+    signature.generics.lifetimes().find(|parameter| parameter.lifetime.ident == "async_trait")?;
     let ReturnType::Type(_, output) = &signature.output else {
         return None;
     };
@@ -438,11 +353,7 @@ fn argument(ty: &Type) -> Option<&Type> {
 }
 
 fn is_for_sized_only(signature: &Signature) -> bool {
-    let predicates = signature
-        .generics
-        .where_clause
-        .iter()
-        .flat_map(|clause| &clause.predicates);
+    let predicates = signature.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
     predicates.filter_map(|predicate| match predicate {
         WherePredicate::Type(predicate) if is_self(&predicate.bounded_ty) => Some(&predicate.bounds),
         _ => None,
@@ -452,11 +363,7 @@ fn is_for_sized_only(signature: &Signature) -> bool {
 }
 
 fn is_async_trait(attribute: &Attribute) -> bool {
-    attribute
-        .path()
-        .segments
-        .last()
-        .is_some_and(|last| last.ident == "async_trait")
+    attribute.path().segments.last().is_some_and(|last| last.ident == "async_trait")
 }
 
 /// What a type is made of that a handle minds.
@@ -476,18 +383,8 @@ impl Parts {
     }
 
     fn argument(&self) -> Option<(Span, &'static str)> {
-        None.or(self.impl_trait.map(|span| {
-            (
-                span,
-                "takes an `impl Trait`\nhelp: take a `Box<dyn …>` or a `&dyn …`",
-            )
-        }))
-        .or(self.itself.map(|span| {
-            (
-                span,
-                "takes a `Self`, which is another type for each plugin",
-            )
-        }))
+        None.or(self.impl_trait.map(|span| (span, "takes an `impl Trait`\nhelp: take a `Box<dyn …>` or a `&dyn …`")))
+            .or(self.itself.map(|span| (span, "takes a `Self`, which is another type for each plugin")))
     }
 
     fn output(&self) -> Option<(Span, &'static str)> {
@@ -503,10 +400,7 @@ impl Parts {
 
 impl VisitMut for Parts {
     fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-        let owned = reference
-            .lifetime
-            .as_ref()
-            .is_some_and(|lifetime| lifetime.ident == "static");
+        let owned = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
         if !owned {
             self.borrow.get_or_insert(reference.and_token.span);
         }

@@ -9,34 +9,19 @@ use crate::{
 };
 
 const KEYS: &[Key] = &[
-    (
-        "type",
-        "type = \"data_source\"` or `type = my_crate::MyContract",
-    ),
+    ("type", "type = \"data_source\"` or `type = my_crate::MyContract"),
     ("name", "name = \"my-plugin\""),
     ("version", "version = \"1.0.0\""),
     ("description", "description = \"What it is.\""),
     ("also", "also = [\"data_source\", my_crate::MyContract]"),
     ("capabilities", "capabilities = [\"sql\"]"),
     ("conflicts_with", "conflicts_with = [\"other-plugin\"]"),
-    (
-        "requires",
-        "requires = [\"other-plugin@^1.2\", \"type:data_source\", \"capability:sql\"]",
-    ),
-    (
-        "optional",
-        "optional = [\"other-plugin@^1.2\", \"type:data_source\", \"capability:sql\"]",
-    ),
-    (
-        "integration_points",
-        "integration_points = [\"data_source\"]",
-    ),
+    ("requires", "requires = [\"other-plugin@^1.2\", \"type:data_source\", \"capability:sql\"]"),
+    ("optional", "optional = [\"other-plugin@^1.2\", \"type:data_source\", \"capability:sql\"]"),
+    ("integration_points", "integration_points = [\"data_source\"]"),
     ("data_formats", "data_formats = [\"parquet\"]"),
     ("platforms", "platforms = [\"linux\", \"macos\"]"),
-    (
-        "resources",
-        "resources(memory_mib = 512, cpu_cores = 1, gpus = 0)",
-    ),
+    ("resources", "resources(memory_mib = 512, cpu_cores = 1, gpus = 0)"),
     ("swap", "swap = \"overlap\""),
     ("stability", "stability = \"stable\""),
     ("license", "license = \"MIT\""),
@@ -46,11 +31,7 @@ const KEYS: &[Key] = &[
     ("crate", "crate = path::to::mlx_core"),
 ];
 
-const RESOURCES: &[Key] = &[
-    ("memory_mib", "memory_mib = 512"),
-    ("cpu_cores", "cpu_cores = 1"),
-    ("gpus", "gpus = 1"),
-];
+const RESOURCES: &[Key] = &[("memory_mib", "memory_mib = 512"), ("cpu_cores", "cpu_cores = 1"), ("gpus", "gpus = 1")];
 
 /// The arguments as they stand there.
 #[derive(Default)]

@@ -32,26 +32,15 @@ pub(super) fn expand(
     krate: &Path,
     description: &str,
 ) -> TokenStream {
-    let Plugin {
-        ident, conditions, ..
-    } = plugin;
+    let Plugin { ident, conditions, .. } = plugin;
     let contract = object(contract, krate);
-    let also: Vec<_> = plugin
-        .also
-        .iter()
-        .map(|contract| object(contract, krate))
-        .collect();
-    let further: Vec<_> = (0..also.len())
-        .map(|index| format_ident!("__MLX_KIND_{index}"))
-        .collect();
+    let also: Vec<_> = plugin.also.iter().map(|contract| object(contract, krate)).collect();
+    let further: Vec<_> = (0..also.len()).map(|index| format_ident!("__MLX_KIND_{index}")).collect();
     let kinds: Vec<_> = [quote!(<#ident as #krate::plugin::Declared>::KIND)]
         .into_iter()
         .chain(further.iter().map(Ident::to_token_stream))
         .collect();
-    let capabilities = arguments
-        .capabilities
-        .iter()
-        .map(|capability| allowed(capability, &kinds, krate));
+    let capabilities = arguments.capabilities.iter().map(|capability| allowed(capability, &kinds, krate));
     let metadata = metadata(plugin, arguments, krate, description, &kinds);
     let cast = cast(ident, krate, &also);
     let registration = registration(plugin, krate);
@@ -100,20 +89,8 @@ fn metadata(
     description: &str,
     kinds: &[TokenStream],
 ) -> TokenStream {
-    let Arguments {
-        capabilities,
-        conflicts_with,
-        integration_points,
-        data_formats,
-        platforms,
-        ..
-    } = arguments;
-    let Arguments {
-        memory_mib,
-        cpu_cores,
-        gpus,
-        ..
-    } = arguments;
+    let Arguments { capabilities, conflicts_with, integration_points, data_formats, platforms, .. } = arguments;
+    let Arguments { memory_mib, cpu_cores, gpus, .. } = arguments;
     let name = &plugin.name;
     let (kind, also) = (&kinds[0], &kinds[1..]);
     let version = match &arguments.version {
@@ -129,10 +106,7 @@ fn metadata(
     let swap = format_ident!("{}", casing::pascal(plugin.swap));
     let stability = format_ident!("{}", casing::pascal(plugin.stability));
     let license = or_package(arguments.license.as_ref(), "CARGO_PKG_LICENSE");
-    let documentation = arguments
-        .documentation
-        .as_ref()
-        .map_or_else(String::new, LitStr::value);
+    let documentation = arguments.documentation.as_ref().map_or_else(String::new, LitStr::value);
     let repository = or_package(arguments.repository.as_ref(), "CARGO_PKG_REPOSITORY");
     // `line!()` says where its own tokens are.
     let line = quote_spanned!(plugin.ident.span()=> ::core::line!());
@@ -193,10 +167,7 @@ fn requirement(requirement: &Requirement, krate: &Path) -> TokenStream {
 /// Its tokens stand at the struct's name, because the compiler reports a missing `impl` where it casts.
 fn cast(ident: &Ident, krate: &Path, also: &[TokenStream]) -> TokenStream {
     let this = Ident::new("__mlx_this", Span::mixed_site().located_at(ident.span()));
-    let instance = Ident::new(
-        "__mlx_instance",
-        Span::mixed_site().located_at(ident.span()),
-    );
+    let instance = Ident::new("__mlx_instance", Span::mixed_site().located_at(ident.span()));
     let contract = quote_spanned! {ident.span()=>
         fn contract(#this: ::std::sync::Arc<Self>) -> ::std::sync::Arc<Self::Contract> {
             #this

@@ -16,10 +16,7 @@ pub(super) fn fallback(item: &Item, contract: Option<&Contract>, krate: &Path) -
     }
     let ident = &item.ident;
     // Any type is better than none.
-    let contract = contract.map_or_else(
-        || quote!(dyn #krate::Monitoring),
-        |contract| object(contract, krate),
-    );
+    let contract = contract.map_or_else(|| quote!(dyn #krate::Monitoring), |contract| object(contract, krate));
     quote! {
         const _: () = {
             impl #krate::plugin::Declared for #ident {

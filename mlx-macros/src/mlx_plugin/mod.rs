@@ -24,10 +24,7 @@ fn added(arguments: TokenStream, item: TokenStream) -> TokenStream {
         Ok(item) => item,
         Err(error) => return error.into_compile_error(),
     };
-    let krate = arguments
-        .krate
-        .clone()
-        .unwrap_or_else(|| parse_quote!(::mlx_core));
+    let krate = arguments.krate.clone().unwrap_or_else(|| parse_quote!(::mlx_core));
     let contract = valid::kind(&arguments, &errors);
     let plugin = valid::check(&arguments, &item, &errors);
     if let Some(errors) = errors.into_tokens() {
@@ -37,11 +34,5 @@ fn added(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let (Some(contract), Some(plugin), Item::Struct(item)) = (contract, plugin, &item) else {
         return TokenStream::new();
     };
-    expand::expand(
-        &plugin,
-        &contract,
-        &arguments,
-        &krate,
-        &docs::description(&item.attrs),
-    )
+    expand::expand(&plugin, &contract, &arguments, &krate, &docs::description(&item.attrs))
 }

@@ -42,8 +42,7 @@ const PLATFORMS: &[&str] = &[
     "windows",
 ];
 
-const OWN_TYPE: &str =
-    "for your own plugin type give the path of its trait: `type = my_crate::MyContract`";
+const OWN_TYPE: &str = "for your own plugin type give the path of its trait: `type = my_crate::MyContract`";
 
 /// A plugin without mistakes, but for its type.
 pub(super) struct Plugin {
@@ -82,19 +81,9 @@ pub(super) enum Backend {
 /// Checks everything. `None` when there is no struct to make a plugin of; what else is wrong is in `errors`.
 pub(super) fn check(arguments: &Arguments, item: &Item, errors: &Errors) -> Option<Plugin> {
     let also = also(arguments, errors);
-    let swap = choice(
-        "swap",
-        &["overlap", "handover", "restart"],
-        arguments.swap.as_ref(),
-        errors,
-    );
+    let swap = choice("swap", &["overlap", "handover", "restart"], arguments.swap.as_ref(), errors);
     let stability = ["experimental", "beta", "stable", "deprecated"];
-    let stability = choice(
-        "stability",
-        &stability,
-        arguments.stability.as_ref(),
-        errors,
-    );
+    let stability = choice("stability", &stability, arguments.stability.as_ref(), errors);
     let backend = backend(arguments, errors);
     let requires = requirements(&arguments.requires, errors);
     let optional = requirements(&arguments.optional, errors);
@@ -112,12 +101,7 @@ pub(super) fn check(arguments: &Arguments, item: &Item, errors: &Errors) -> Opti
     itself(arguments, &name, errors);
     Some(Plugin {
         ident: item.ident.clone(),
-        conditions: item
-            .attrs
-            .iter()
-            .filter(|attribute| attribute.path().is_ident("cfg"))
-            .cloned()
-            .collect(),
+        conditions: item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
         also,
         name,
         requires,
@@ -157,10 +141,7 @@ fn structure<'a>(item: &'a Item, errors: &Errors) -> Option<&'a ItemStruct> {
         Item::Type(item) => (item.type_token.span, "a type alias"),
         other => (other.span(), "this"),
     };
-    errors.at(
-        span,
-        format!("#[mlx_plugin] belongs on a struct, not on {what}"),
-    );
+    errors.at(span, format!("#[mlx_plugin] belongs on a struct, not on {what}"));
     None
 }
 
@@ -191,16 +172,10 @@ pub(super) fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
         Some(named) => contract(named, errors),
         None => {
             if !arguments.has_kind {
-                let names: Vec<_> = BUILT_IN
-                    .iter()
-                    .map(|built_in| format!("`{}`", built_in.0))
-                    .collect();
+                let names: Vec<_> = BUILT_IN.iter().map(|built_in| format!("`{}`", built_in.0)).collect();
                 errors.at(
                     Span::call_site(),
-                    format!(
-                        "missing mlx_plugin key `type`\nexpected one of: {}\n{OWN_TYPE}",
-                        names.join(", ")
-                    ),
+                    format!("missing mlx_plugin key `type`\nexpected one of: {}\n{OWN_TYPE}", names.join(", ")),
                 );
             }
             None
@@ -211,12 +186,7 @@ pub(super) fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
 fn also(arguments: &Arguments, errors: &Errors) -> Vec<Contract> {
     let text = |named: &Named| match named {
         Named::Text(text) => text.value(),
-        Named::Path(path) => path
-            .segments
-            .iter()
-            .map(|part| part.ident.to_string())
-            .collect::<Vec<_>>()
-            .join("::"),
+        Named::Path(path) => path.segments.iter().map(|part| part.ident.to_string()).collect::<Vec<_>>().join("::"),
     };
     let mut taken: Vec<String> = arguments.kind.iter().map(text).collect();
     let mut contracts = Vec::new();
@@ -254,12 +224,7 @@ fn contract(named: &Named, errors: &Errors) -> Option<Contract> {
 }
 
 /// The text that is one of a few; the first of them by default.
-fn choice(
-    key: &str,
-    known: &[&'static str],
-    given: Option<&LitStr>,
-    errors: &Errors,
-) -> &'static str {
+fn choice(key: &str, known: &[&'static str], given: Option<&LitStr>, errors: &Errors) -> &'static str {
     let Some(given) = given else { return known[0] };
     let value = given.value();
     match known.iter().find(|known| **known == value) {
@@ -273,21 +238,10 @@ fn choice(
 
 fn backend(arguments: &Arguments, errors: &Errors) -> Backend {
     let registration = arguments.registration.as_ref();
-    match (
-        choice(
-            "registration",
-            &["inventory", "linkme"],
-            registration,
-            errors,
-        ),
-        registration,
-    ) {
+    match (choice("registration", &["inventory", "linkme"], registration, errors), registration) {
         ("linkme", Some(_)) if cfg!(feature = "linkme") => Backend::Linkme,
         ("linkme", Some(text)) => {
-            errors.at(
-                text.span(),
-                "`registration = \"linkme\"` needs the feature `linkme` of mlx-core",
-            );
+            errors.at(text.span(), "`registration = \"linkme\"` needs the feature `linkme` of mlx-core");
             Backend::Linkme
         }
         _ => Backend::Inventory,
@@ -295,8 +249,7 @@ fn backend(arguments: &Arguments, errors: &Errors) -> Backend {
 }
 
 fn name(arguments: &Arguments, item: &ItemStruct, errors: &Errors) -> String {
-    const FORM: &str =
-        "small letters and digits in words joined by single hyphens, beginning with a letter";
+    const FORM: &str = "small letters and digits in words joined by single hyphens, beginning with a letter";
     match &arguments.name {
         Some(text) => {
             let name = text.value();
@@ -306,10 +259,7 @@ fn name(arguments: &Arguments, item: &ItemStruct, errors: &Errors) -> String {
                     true => format!("; did you mean `{near}`?"),
                     false => String::new(),
                 };
-                errors.at(
-                    text.span(),
-                    format!("`{name}` is not a plugin name{near}\nexpected {FORM}"),
-                );
+                errors.at(text.span(), format!("`{name}` is not a plugin name{near}\nexpected {FORM}"));
             }
             name
         }
@@ -319,7 +269,9 @@ fn name(arguments: &Arguments, item: &ItemStruct, errors: &Errors) -> String {
             if !plugin_types::is_kebab(&name) {
                 errors.at(
                     item.ident.span(),
-                    format!("`{ident}` gives `{name}`, which is not a plugin name; add `name = \"…\"`\nexpected {FORM}"),
+                    format!(
+                        "`{ident}` gives `{name}`, which is not a plugin name; add `name = \"…\"`\nexpected {FORM}"
+                    ),
                 );
             }
             name
@@ -357,9 +309,7 @@ fn integration_points(arguments: &Arguments, errors: &Errors) {
         if !value.is_empty() && !plugin_types::is_snake(&value) {
             errors.at(
                 text.span(),
-                format!(
-                    "`{value}` is not the name of a plugin type\nexpected one as in \"data_source\""
-                ),
+                format!("`{value}` is not the name of a plugin type\nexpected one as in \"data_source\""),
             );
         }
     }
@@ -379,10 +329,7 @@ fn words(texts: &[LitStr], key: &str, errors: &Errors) {
 }
 
 fn is_word(value: &str) -> bool {
-    !value.is_empty()
-        && value
-            .chars()
-            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
+    !value.is_empty() && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "-_".contains(c))
 }
 
 fn requirements(texts: &[LitStr], errors: &Errors) -> Vec<Requirement> {
@@ -401,22 +348,18 @@ fn requirements(texts: &[LitStr], errors: &Errors) -> Vec<Requirement> {
 }
 
 fn requirement(text: &str) -> Result<Requirement, String> {
-    const FORMS: &str = "expected a requirement as in \"sqlite\", \"sqlite@^1.2\", \"type:data_source\" or \"capability:sql\"";
+    const FORMS: &str =
+        "expected a requirement as in \"sqlite\", \"sqlite@^1.2\", \"type:data_source\" or \"capability:sql\"";
     if let Some((what, name)) = text.split_once(':') {
         return match what {
             "type" if plugin_types::is_snake(name) => match plugin_types::planned(name) {
                 Some(planned) => Err(planned),
                 None => Ok(Requirement::Type(name.to_owned())),
             },
-            "type" => Err(format!(
-                "`{name}` is not the name of a plugin type\n{FORMS}"
-            )),
+            "type" => Err(format!("`{name}` is not the name of a plugin type\n{FORMS}")),
             "capability" if is_word(name) => Ok(Requirement::Capability(name.to_owned())),
             "capability" => Err(format!("`{name}` is not a capability\n{FORMS}")),
-            _ => Err(format!(
-                "{}\n{FORMS}",
-                unknown("requirement", what, &["capability", "type"])
-            )),
+            _ => Err(format!("{}\n{FORMS}", unknown("requirement", what, &["capability", "type"]))),
         };
     }
     let (name, version) = text.split_once('@').unwrap_or((text, ""));
@@ -424,14 +367,10 @@ fn requirement(text: &str) -> Result<Requirement, String> {
         return Err(format!("`{name}` is not a plugin name\n{FORMS}"));
     }
     if text.contains('@') {
-        semver::VersionReq::parse(version).map_err(|error| {
-            format!("`{version}` is not a version requirement: {error}\n{FORMS}")
-        })?;
+        semver::VersionReq::parse(version)
+            .map_err(|error| format!("`{version}` is not a version requirement: {error}\n{FORMS}"))?;
     }
-    Ok(Requirement::Plugin {
-        name: name.to_owned(),
-        version: version.to_owned(),
-    })
+    Ok(Requirement::Plugin { name: name.to_owned(), version: version.to_owned() })
 }
 
 /// What a requirement or conflict is about, without version.
@@ -443,11 +382,7 @@ fn about(text: &LitStr) -> String {
 
 /// A plugin neither conflicts with itself nor needs itself.
 fn itself(arguments: &Arguments, name: &str, errors: &Errors) {
-    for text in arguments
-        .conflicts_with
-        .iter()
-        .filter(|text| text.value() == name)
-    {
+    for text in arguments.conflicts_with.iter().filter(|text| text.value() == name) {
         errors.at(text.span(), format!("`{name}` cannot conflict with itself"));
     }
     for text in arguments.requires.iter().chain(&arguments.optional) {
@@ -461,15 +396,9 @@ fn itself(arguments: &Arguments, name: &str, errors: &Errors) {
 fn conflicts_required(arguments: &Arguments, errors: &Errors) {
     for text in &arguments.conflicts_with {
         let value = text.value();
-        for (key, list) in [
-            ("requires", &arguments.requires),
-            ("optional", &arguments.optional),
-        ] {
+        for (key, list) in [("requires", &arguments.requires), ("optional", &arguments.optional)] {
             if !value.is_empty() && list.iter().any(|other| about(other) == value) {
-                errors.at(
-                    text.span(),
-                    format!("`{value}` is in `conflicts_with` and in `{key}`"),
-                );
+                errors.at(text.span(), format!("`{value}` is in `conflicts_with` and in `{key}`"));
             }
         }
     }
@@ -478,16 +407,8 @@ fn conflicts_required(arguments: &Arguments, errors: &Errors) {
 fn required_and_optional(arguments: &Arguments, errors: &Errors) {
     for text in &arguments.optional {
         let value = text.value();
-        if !value.is_empty()
-            && arguments
-                .requires
-                .iter()
-                .any(|other| about(other) == about(text))
-        {
-            errors.at(
-                text.span(),
-                format!("`{value}` is in `optional` and in `requires`"),
-            );
+        if !value.is_empty() && arguments.requires.iter().any(|other| about(other) == about(text)) {
+            errors.at(text.span(), format!("`{value}` is in `optional` and in `requires`"));
         }
     }
 }
