@@ -18,23 +18,9 @@ pub(super) fn write(families: &BTreeMap<String, Family>) -> String {
                     let mut count = 0;
                     for (end, here) in &distribution.buckets {
                         count += here;
-                        line(
-                            &mut text,
-                            name,
-                            "_bucket",
-                            labels,
-                            Some(&number(*end)),
-                            &count.to_string(),
-                        );
+                        line(&mut text, name, "_bucket", labels, Some(&number(*end)), &count.to_string());
                     }
-                    line(
-                        &mut text,
-                        name,
-                        "_sum",
-                        labels,
-                        None,
-                        &number(distribution.sum),
-                    );
+                    line(&mut text, name, "_sum", labels, None, &number(distribution.sum));
                     line(&mut text, name, "_count", labels, None, &count.to_string());
                 }
             }
@@ -43,18 +29,9 @@ pub(super) fn write(families: &BTreeMap<String, Family>) -> String {
     text
 }
 
-fn line(
-    text: &mut String,
-    name: &str,
-    suffix: &str,
-    labels: &Labels,
-    le: Option<&str>,
-    value: &str,
-) {
+fn line(text: &mut String, name: &str, suffix: &str, labels: &Labels, le: Option<&str>, value: &str) {
     text.extend([name, suffix]);
-    let labels = labels
-        .iter()
-        .map(|(key, value)| (key.as_str(), value.as_str()));
+    let labels = labels.iter().map(|(key, value)| (key.as_str(), value.as_str()));
     let mut before = "{";
     for (key, value) in labels.chain(le.map(|end| ("le", end))) {
         text.extend([before, key, "=\"", &escape(value, true), "\""]);
@@ -69,11 +46,7 @@ fn line(
 /// Backslash and line feed, and the quote in labels.
 fn escape(text: &str, quotes: bool) -> String {
     let text = text.replace('\\', "\\\\").replace('\n', "\\n");
-    if quotes {
-        text.replace('"', "\\\"")
-    } else {
-        text
-    }
+    if quotes { text.replace('"', "\\\"") } else { text }
 }
 
 /// As Go reads it; the shortest form that reads back as the same number.

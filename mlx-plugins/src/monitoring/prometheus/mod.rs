@@ -81,15 +81,9 @@ impl Plugin for Prometheus {
     type Config = PrometheusConfig;
 
     async fn initialize(config: PrometheusConfig, _: &InitContext) -> Result<Self> {
-        let PrometheusConfig {
-            prefix,
-            buckets,
-            max_series,
-        } = config;
+        let PrometheusConfig { prefix, buckets, max_series } = config;
         let store = Store::new(prefix, buckets, max_series)?;
-        Ok(Prometheus {
-            store: Mutex::new(store),
-        })
+        Ok(Prometheus { store: Mutex::new(store) })
     }
 
     async fn health(&self) -> Result<Health> {
@@ -100,9 +94,7 @@ impl Plugin for Prometheus {
                 "measurements are dropped because there are too many series: raise `max_series`, or use fewer labels",
             ),
         };
-        Ok(health
-            .detail("series", store.series())
-            .detail("dropped", store.dropped()))
+        Ok(health.detail("series", store.series()).detail("dropped", store.dropped()))
     }
 }
 

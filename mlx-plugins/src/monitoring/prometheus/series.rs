@@ -54,25 +54,14 @@ impl Store {
                 "`prefix` is {prefix:?}: it must begin with a letter, `_` or `:`, and go on with these and digits"
             )));
         }
-        if ends.is_empty()
-            || !ends.iter().all(|end| end.is_finite())
-            || !ends.is_sorted_by(|a, b| a < b)
-        {
+        if ends.is_empty() || !ends.iter().all(|end| end.is_finite()) || !ends.is_sorted_by(|a, b| a < b) {
             return Err(Error::invalid(format!(
                 "`buckets` is {ends:?}: it must have finite numbers, each above the last"
             )));
         }
         ends.push(f64::INFINITY);
         let dropped_name = format!("{prefix}dropped_series_total");
-        Ok(Store {
-            prefix,
-            ends,
-            max_series,
-            families: BTreeMap::new(),
-            series: 0,
-            dropped_name,
-            dropped: 0,
-        })
+        Ok(Store { prefix, ends, max_series, families: BTreeMap::new(), series: 0, dropped_name, dropped: 0 })
     }
 
     /// Lines of an export.
@@ -104,37 +93,21 @@ impl Store {
     }
 
     /// A name has one kind, and a histogram has the names of its lines to itself.
-    fn check_kind(
-        &self,
-        name: &str,
-        kind: MeasurementKind,
-        begun: &BTreeMap<&str, MeasurementKind>,
-    ) -> Result<()> {
-        let known = |name: &str| {
-            self.families
-                .get(name)
-                .map(|family| family.kind)
-                .or_else(|| begun.get(name).copied())
-        };
+    fn check_kind(&self, name: &str, kind: MeasurementKind, begun: &BTreeMap<&str, MeasurementKind>) -> Result<()> {
+        let known = |name: &str| self.families.get(name).map(|family| family.kind).or_else(|| begun.get(name).copied());
         match known(name) {
             Some(known) if known == kind => return Ok(()),
             Some(known) => {
                 let (known, kind) = (kind_name(known), kind_name(kind));
-                return Err(Error::invalid(format!(
-                    "`{name}` is a {known}, and cannot be recorded as a {kind}"
-                )));
+                return Err(Error::invalid(format!("`{name}` is a {known}, and cannot be recorded as a {kind}")));
             }
             None => {}
         }
         if name == self.dropped_name {
-            return Err(Error::invalid(format!(
-                "`{name}` is the name of the plugin's own counter"
-            )));
+            return Err(Error::invalid(format!("`{name}` is the name of the plugin's own counter")));
         }
         let taken = |line: &str, by: &str| {
-            Err(Error::invalid(format!(
-                "`{name}` cannot be a name: `{line}` is a line of `{by}`"
-            )))
+            Err(Error::invalid(format!("`{name}` cannot be a name: `{line}` is a line of `{by}`")))
         };
         for suffix in HISTOGRAM_SUFFIXES {
             if let Some(base) = name.strip_suffix(suffix)
@@ -143,9 +116,7 @@ impl Store {
                 return taken(name, base);
             }
             let line = format!("{name}{suffix}");
-            if kind == MeasurementKind::Histogram
-                && (known(&line).is_some() || line == self.dropped_name)
-            {
+            if kind == MeasurementKind::Histogram && (known(&line).is_some() || line == self.dropped_name) {
                 return taken(&line, &line);
             }
         }
@@ -153,22 +124,12 @@ impl Store {
     }
 
     fn take(&mut self, measurement: Measurement) {
-        let Measurement {
-            name,
-            kind,
-            value,
-            labels,
-            help,
-            ..
-        } = measurement;
+        let Measurement { name, kind, value, labels, help, .. } = measurement;
         let lines = match kind {
             MeasurementKind::Histogram => self.ends.len() + 2,
             MeasurementKind::Counter | MeasurementKind::Gauge => 1,
         };
-        let is_new = self
-            .families
-            .get(&name)
-            .is_none_or(|family| !family.series.contains_key(&labels));
+        let is_new = self.families.get(&name).is_none_or(|family| !family.series.contains_key(&labels));
         if is_new {
             if self.series + lines > self.max_series {
                 self.dropped += 1;
@@ -176,19 +137,15 @@ impl Store {
             }
             self.series += lines;
         }
-        let family = self.families.entry(name).or_insert_with(|| Family {
-            kind,
-            help: String::new(),
-            series: BTreeMap::new(),
-        });
+        let family =
+            self.families.entry(name).or_insert_with(|| Family { kind, help: String::new(), series: BTreeMap::new() });
         if family.help.is_empty() {
             family.help = help;
         }
         let series = family.series.entry(labels).or_insert_with(|| match kind {
-            MeasurementKind::Histogram => Value::Histogram(Distribution {
-                buckets: self.ends.iter().map(|&end| (end, 0)).collect(),
-                sum: 0.0,
-            }),
+            MeasurementKind::Histogram => {
+                Value::Histogram(Distribution { buckets: self.ends.iter().map(|&end| (end, 0)).collect(), sum: 0.0 })
+            }
             MeasurementKind::Counter | MeasurementKind::Gauge => Value::Number(0.0),
         });
         match series {
@@ -196,9 +153,7 @@ impl Store {
             Value::Number(number) => *number = value,
             Value::Histogram(distribution) => {
                 distribution.sum += value;
-                let bucket = distribution
-                    .buckets
-                    .partition_point(|(end, _)| *end < value);
+                let bucket = distribution.buckets.partition_point(|(end, _)| *end < value);
                 if let Some((_, count)) = distribution.buckets.get_mut(bucket) {
                     *count += 1;
                 }
@@ -211,8 +166,7 @@ impl Store {
         let mut families = self.families.clone();
         let dropped = Family {
             kind: MeasurementKind::Counter,
-            help: "Measurements dropped because they would have begun a series beyond max_series."
-                .to_owned(),
+            help: "Measurements dropped because they would have begun a series beyond max_series.".to_owned(),
             // Exact up to 2^53.
             series: BTreeMap::from([(Labels::new(), Value::Number(self.dropped as f64))]),
         };
@@ -231,14 +185,7 @@ pub(super) const fn kind_name(kind: MeasurementKind) -> &'static str {
 
 /// What the format asks of a measurement by itself.
 fn check(measurement: &Measurement) -> Result<()> {
-    let Measurement {
-        name,
-        kind,
-        value,
-        labels,
-        help,
-        ..
-    } = measurement;
+    let Measurement { name, kind, value, labels, help, .. } = measurement;
     if !is_metric_name(name) {
         return Err(Error::invalid(format!(
             "{name:?} cannot be the name of a measurement: it must begin with a letter, `_` or `:`, and go on with these and digits"
@@ -247,9 +194,7 @@ fn check(measurement: &Measurement) -> Result<()> {
     let wrong = |why: String| Err(Error::invalid(format!("`{name}` {why}")));
     match kind {
         MeasurementKind::Counter if !(value.is_finite() && *value >= 0.0) => {
-            return wrong(format!(
-                "is a counter, and {value} cannot be added to it: it only grows"
-            ));
+            return wrong(format!("is a counter, and {value} cannot be added to it: it only grows"));
         }
         MeasurementKind::Histogram if !value.is_finite() => {
             return wrong(format!("is a histogram, and {value} would spoil its sum"));
@@ -263,34 +208,22 @@ fn check(measurement: &Measurement) -> Result<()> {
             ));
         }
         if label.starts_with("__") || (label == "le" && *kind == MeasurementKind::Histogram) {
-            return wrong(format!(
-                "has the label `{label}`, which Prometheus keeps for itself"
-            ));
+            return wrong(format!("has the label `{label}`, which Prometheus keeps for itself"));
         }
     }
     if labels.len() > MAX_LABELS {
-        return wrong(format!(
-            "has {} labels, and may have {MAX_LABELS}",
-            labels.len()
-        ));
+        return wrong(format!("has {} labels, and may have {MAX_LABELS}", labels.len()));
     }
-    let texts: BTreeSet<&String> = labels
-        .iter()
-        .flat_map(|(key, value)| [key, value])
-        .chain([name, help])
-        .collect();
+    let texts: BTreeSet<&String> = labels.iter().flat_map(|(key, value)| [key, value]).chain([name, help]).collect();
     if texts.iter().any(|text| text.len() > MAX_TEXT_BYTES) {
-        return wrong(format!(
-            "has a name, a label or a help text of more than {MAX_TEXT_BYTES} bytes"
-        ));
+        return wrong(format!("has a name, a label or a help text of more than {MAX_TEXT_BYTES} bytes"));
     }
     Ok(())
 }
 
 /// `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 fn is_metric_name(name: &str) -> bool {
-    name.bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b':'))
         && !name.is_empty()
         && !name.starts_with(|first: char| first.is_ascii_digit())
 }

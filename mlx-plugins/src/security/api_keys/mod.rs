@@ -82,15 +82,8 @@ struct Client {
 /// The names of the clients.
 impl fmt::Debug for ApiKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let clients: Vec<&str> = self
-            .clients
-            .iter()
-            .map(|client| client.principal.name.as_str())
-            .collect();
-        f.debug_struct("ApiKeys")
-            .field("clients", &clients)
-            .field("secrets", &self.secrets)
-            .finish()
+        let clients: Vec<&str> = self.clients.iter().map(|client| client.principal.name.as_str()).collect();
+        f.debug_struct("ApiKeys").field("clients", &clients).field("secrets", &self.secrets).finish()
     }
 }
 
@@ -129,9 +122,7 @@ impl Security for ApiKeys {
             _ => None,
         };
         // No detail: it would tell a stranger how close they are.
-        known
-            .cloned()
-            .ok_or_else(|| Error::denied("the credential is not known"))
+        known.cloned().ok_or_else(|| Error::denied("the credential is not known"))
     }
 
     async fn authorize(&self, principal: Principal, action: &str, resource: &str) -> Result<bool> {
@@ -144,9 +135,7 @@ impl Security for ApiKeys {
     async fn secret(&self, key: &str) -> Result<Secret<String>> {
         match &self.secrets {
             Some(secrets) => secrets.read(key).await,
-            None => Err(Error::unsupported(
-                "this plugin keeps no secrets: set `secrets_dir` to a directory of files",
-            )),
+            None => Err(Error::unsupported("this plugin keeps no secrets: set `secrets_dir` to a directory of files")),
         }
     }
 }
@@ -174,9 +163,7 @@ fn clients(keys: Vec<ApiKey>) -> Result<Vec<Client>> {
     for ApiKey { name, key, scopes } in keys {
         let key = key.expose();
         if clients.iter().any(|client| client.principal.name == name) {
-            return Err(Error::invalid(format!(
-                "two keys are named `{name}`: give each client a name of its own"
-            )));
+            return Err(Error::invalid(format!("two keys are named `{name}`: give each client a name of its own")));
         }
         if key.len() < MIN_KEY_LENGTH {
             return Err(Error::invalid(format!(
@@ -191,9 +178,8 @@ fn clients(keys: Vec<ApiKey>) -> Result<Vec<Client>> {
             )));
         }
         for scope in &scopes {
-            check_scope(scope).map_err(|why| {
-                Error::invalid(format!("the scope `{scope}` of the key `{name}` {why}"))
-            })?;
+            check_scope(scope)
+                .map_err(|why| Error::invalid(format!("the scope `{scope}` of the key `{name}` {why}")))?;
         }
         let digest = digest(key);
         if let Some(owner) = owners.insert(digest, name.clone()) {
@@ -201,10 +187,7 @@ fn clients(keys: Vec<ApiKey>) -> Result<Vec<Client>> {
                 "`{owner}` and `{name}` have the same key: give each client a key of its own"
             )));
         }
-        clients.push(Client {
-            principal: Principal::new(name, scopes),
-            digest,
-        });
+        clients.push(Client { principal: Principal::new(name, scopes), digest });
     }
     Ok(clients)
 }
@@ -217,12 +200,7 @@ fn check_scope(scope: &str) -> Result<(), &'static str> {
     match scope.split_once(':') {
         None => Err("has no resource: write `ACTION:RESOURCE`, `ACTION:*`, or `*` for everything"),
         Some((_, "")) => Err("has no resource: write `*` after the colon for all of them"),
-        Some((action, _))
-            if action.is_empty()
-                || !action
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'_') =>
-        {
+        Some((action, _)) if action.is_empty() || !action.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') => {
             Err("has no action before the colon, such as `predict`")
         }
         Some((_, resource)) if resource.contains('*') && resource != "*" => {

@@ -18,16 +18,12 @@ impl SecretsDirectory {
         blocking(move || {
             let shown = path.display();
             let real = path.canonicalize().with_context(|| {
-                format!(
-                    "opening `secrets_dir` {shown}: make the directory, or leave the setting out"
-                )
+                format!("opening `secrets_dir` {shown}: make the directory, or leave the setting out")
             })?;
             if real.is_dir() {
                 Ok(SecretsDirectory(real))
             } else {
-                Err(Error::invalid(format!(
-                    "`secrets_dir` {shown} is not a directory"
-                )))
+                Err(Error::invalid(format!("`secrets_dir` {shown} is not a directory")))
             }
         })
         .await
@@ -37,10 +33,7 @@ impl SecretsDirectory {
         let path = self.0.clone();
         match blocking(move || Ok(path.is_dir())).await {
             Ok(true) => Health::healthy(),
-            _ => Health::degraded(format!(
-                "the secrets directory {} is gone",
-                self.0.display()
-            )),
+            _ => Health::degraded(format!("the secrets directory {} is gone", self.0.display())),
         }
     }
 
@@ -71,14 +64,9 @@ fn read(directory: &Path, key: &str) -> Result<Secret<String>> {
     }
     let mut bytes = Vec::new();
     let file = std::fs::File::open(&path).with_context(doing)?;
-    file.take(MAX_SECRET_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .with_context(doing)?;
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).with_context(doing)?;
     if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(Error::invalid(format!(
-            "it is longer than {MAX_SECRET_BYTES} bytes"
-        )))
-        .with_context(doing);
+        return Err(Error::invalid(format!("it is longer than {MAX_SECRET_BYTES} bytes"))).with_context(doing);
     }
     // The conversion's own error holds the bytes, so it is not kept.
     let Ok(mut text) = String::from_utf8(bytes) else {
@@ -92,10 +80,6 @@ fn read(directory: &Path, key: &str) -> Result<Secret<String>> {
     Ok(Secret::new(text))
 }
 
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .context("reading files")?
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.context("reading files")?
 }

@@ -6,18 +6,11 @@ use std::{fs, path::Path};
 const CANARY: &str = "canary-0123456789abcdef";
 
 fn key(name: &str, key: &str, scopes: &[&str]) -> ApiKey {
-    ApiKey {
-        name: name.into(),
-        key: key.into(),
-        scopes: scopes.iter().map(|&scope| scope.into()).collect(),
-    }
+    ApiKey { name: name.into(), key: key.into(), scopes: scopes.iter().map(|&scope| scope.into()).collect() }
 }
 
 async fn start(keys: Vec<ApiKey>, secrets_dir: Option<&Path>) -> Result<ApiKeys> {
-    let config = ApiKeysConfig {
-        keys,
-        secrets_dir: secrets_dir.map(Into::into),
-    };
+    let config = ApiKeysConfig { keys, secrets_dir: secrets_dir.map(Into::into) };
     ApiKeys::initialize(config, &InitContext::alone("api-keys")).await
 }
 
@@ -42,19 +35,10 @@ async fn refused(keys: Vec<ApiKey>) -> String {
 
 #[tokio::test]
 async fn a_key_is_known_as_api_key_and_as_bearer_token() {
-    let keys = start(
-        vec![
-            key("other", "another-key-of-16", &[]),
-            key("dashboard", CANARY, &["predict:iris"]),
-        ],
-        None,
-    )
-    .await
-    .unwrap();
-    for credential in [
-        Credential::ApiKey(CANARY.into()),
-        Credential::Bearer(CANARY.into()),
-    ] {
+    let keys = start(vec![key("other", "another-key-of-16", &[]), key("dashboard", CANARY, &["predict:iris"])], None)
+        .await
+        .unwrap();
+    for credential in [Credential::ApiKey(CANARY.into()), Credential::Bearer(CANARY.into())] {
         let principal = keys.authenticate(credential).await.unwrap();
         assert_eq!(principal, Principal::new("dashboard", ["predict:iris"]));
     }
@@ -62,25 +46,12 @@ async fn a_key_is_known_as_api_key_and_as_bearer_token() {
 
 #[tokio::test]
 async fn whoever_is_not_known_is_denied_without_detail() {
-    let keys = start(vec![key("dashboard", CANARY, &["*"])], None)
-        .await
-        .unwrap();
-    let password = Credential::Password {
-        user: "dashboard".into(),
-        password: CANARY.into(),
-    };
+    let keys = start(vec![key("dashboard", CANARY, &["*"])], None).await.unwrap();
+    let password = Credential::Password { user: "dashboard".into(), password: CANARY.into() };
     let prefix = Credential::ApiKey("canary-0123456789abcde".into());
-    for credential in [
-        Credential::ApiKey("".into()),
-        Credential::Bearer("canary-wrong".into()),
-        prefix,
-        password,
-    ] {
+    for credential in [Credential::ApiKey("".into()), Credential::Bearer("canary-wrong".into()), prefix, password] {
         let error = keys.authenticate(credential).await.unwrap_err();
-        assert_eq!(
-            (error.kind(), error.to_string().as_str()),
-            (ErrorKind::Denied, "the credential is not known")
-        );
+        assert_eq!((error.kind(), error.to_string().as_str()), (ErrorKind::Denied, "the credential is not known"));
     }
 }
 
@@ -109,11 +80,7 @@ async fn scopes_decide_what_is_allowed() {
 
 #[tokio::test]
 async fn duplicates_are_refused_by_name_only() {
-    let text = refused(vec![
-        key("a", CANARY, &[]),
-        key("a", "canary-another-key", &[]),
-    ])
-    .await;
+    let text = refused(vec![key("a", CANARY, &[]), key("a", "canary-another-key", &[])]).await;
     assert!(text.contains("two keys are named `a`"), "{text}");
     let text = refused(vec![key("a", CANARY, &[]), key("b", CANARY, &[])]).await;
     assert!(text.contains("`a` and `b` have the same key"), "{text}");
@@ -121,58 +88,24 @@ async fn duplicates_are_refused_by_name_only() {
 
 #[tokio::test]
 async fn unusable_keys_are_refused() {
-    assert!(
-        refused(vec![key("a", "canary-short", &[])])
-            .await
-            .contains("too short")
-    );
-    assert!(
-        refused(vec![key("a", "canary-0123456789\n", &[])])
-            .await
-            .contains("line break")
-    );
-    assert!(
-        refused(vec![key("a", "canary 0123456789", &[])])
-            .await
-            .contains("HTTP header")
-    );
-    assert!(
-        refused(vec![])
-            .await
-            .contains("neither `keys` nor `secrets_dir`")
-    );
+    assert!(refused(vec![key("a", "canary-short", &[])]).await.contains("too short"));
+    assert!(refused(vec![key("a", "canary-0123456789\n", &[])]).await.contains("line break"));
+    assert!(refused(vec![key("a", "canary 0123456789", &[])]).await.contains("HTTP header"));
+    assert!(refused(vec![]).await.contains("neither `keys` nor `secrets_dir`"));
 }
 
 #[tokio::test]
 async fn scopes_that_never_match_are_refused() {
-    for scope in [
-        "predict",
-        "predict:",
-        ":iris",
-        "pre dict:iris",
-        "*:iris",
-        "predict:ir*",
-        "",
-    ] {
-        assert!(
-            refused(vec![key("a", CANARY, &[scope])])
-                .await
-                .contains("scope"),
-            "{scope}"
-        );
+    for scope in ["predict", "predict:", ":iris", "pre dict:iris", "*:iris", "predict:ir*", ""] {
+        assert!(refused(vec![key("a", CANARY, &[scope])]).await.contains("scope"), "{scope}");
     }
 }
 
 #[tokio::test]
 async fn debug_shows_names_and_no_keys() {
-    let keys = start(vec![key("dashboard", CANARY, &["*"])], None)
-        .await
-        .unwrap();
+    let keys = start(vec![key("dashboard", CANARY, &["*"])], None).await.unwrap();
     let text = format!("{keys:?} {:?}", keys.health().await.unwrap());
-    assert!(
-        text.contains("dashboard") && !text.contains("canary"),
-        "{text}"
-    );
+    assert!(text.contains("dashboard") && !text.contains("canary"), "{text}");
 }
 
 #[tokio::test]
@@ -185,10 +118,7 @@ async fn secrets_are_files() {
     assert_eq!(keys.secret("two-lines").await.unwrap().expose(), "canary\n");
     let error = keys.secret("missing").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    assert!(
-        error.to_string().contains("the secret `missing`"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("the secret `missing`"), "{error}");
     assert!(keys.health().await.unwrap().is_healthy());
     drop(directory);
     assert!(!keys.health().await.unwrap().is_healthy());
@@ -213,27 +143,13 @@ async fn secrets_do_not_leave_their_directory() {
         "a\0b",
         ".hidden",
     ] {
-        assert_eq!(
-            keys.secret(name).await.unwrap_err().kind(),
-            ErrorKind::Invalid,
-            "{name}"
-        );
+        assert_eq!(keys.secret(name).await.unwrap_err().kind(), ErrorKind::Invalid, "{name}");
     }
-    assert!(
-        keys.secret("folder")
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("not a file")
-    );
+    assert!(keys.secret("folder").await.unwrap_err().to_string().contains("not a file"));
     #[cfg(unix)]
     {
-        std::os::unix::fs::symlink(parent.path().join("outside"), directory.join("escape"))
-            .unwrap();
-        assert_eq!(
-            keys.secret("escape").await.unwrap_err().kind(),
-            ErrorKind::Denied
-        );
+        std::os::unix::fs::symlink(parent.path().join("outside"), directory.join("escape")).unwrap();
+        assert_eq!(keys.secret("escape").await.unwrap_err().kind(), ErrorKind::Denied);
         // As Kubernetes lays them out.
         fs::create_dir(directory.join("..data")).unwrap();
         fs::write(directory.join("..data/token"), "canary").unwrap();
@@ -260,25 +176,9 @@ async fn secrets_of_the_wrong_form_are_not_quoted() {
 #[tokio::test]
 async fn without_a_directory_there_are_no_secrets() {
     let keys = start(vec![key("a", CANARY, &[])], None).await.unwrap();
-    assert_eq!(
-        keys.secret("x").await.unwrap_err().kind(),
-        ErrorKind::Unsupported
-    );
-    let error = start(vec![], Some(Path::new("/nowhere/at/all")))
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("/nowhere/at/all: make the directory"),
-        "{error}"
-    );
+    assert_eq!(keys.secret("x").await.unwrap_err().kind(), ErrorKind::Unsupported);
+    let error = start(vec![], Some(Path::new("/nowhere/at/all"))).await.unwrap_err();
+    assert!(error.to_string().contains("/nowhere/at/all: make the directory"), "{error}");
     let file = tempfile::NamedTempFile::new().unwrap();
-    assert!(
-        start(vec![], Some(file.path()))
-            .await
-            .unwrap_err()
-            .to_string()
-            .contains("not a directory")
-    );
+    assert!(start(vec![], Some(file.path())).await.unwrap_err().to_string().contains("not a directory"));
 }

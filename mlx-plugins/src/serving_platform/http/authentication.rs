@@ -9,10 +9,7 @@ const API_KEY: &str = "x-api-key";
 
 impl Service {
     /// Who is calling; `None` when nobody has to be known.
-    pub(super) async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-    ) -> Result<Option<Principal>, Failure> {
+    pub(super) async fn authenticate(&self, headers: &HeaderMap) -> Result<Option<Principal>, Failure> {
         let Some(security) = &self.security else {
             return Ok(None);
         };
@@ -26,12 +23,7 @@ impl Service {
     }
 
     /// Whether they may.
-    pub(super) async fn may(
-        &self,
-        caller: &Option<Principal>,
-        action: &str,
-        resource: &str,
-    ) -> Result<bool, Failure> {
+    pub(super) async fn may(&self, caller: &Option<Principal>, action: &str, resource: &str) -> Result<bool, Failure> {
         match (&self.security, caller) {
             (Some(security), Some(principal)) => security
                 .authorize(principal.clone(), action, resource)
@@ -43,12 +35,7 @@ impl Service {
     }
 
     /// Lets through who is known and may.
-    pub(super) async fn admit(
-        &self,
-        headers: &HeaderMap,
-        action: &str,
-        resource: &str,
-    ) -> Result<(), Failure> {
+    pub(super) async fn admit(&self, headers: &HeaderMap, action: &str, resource: &str) -> Result<(), Failure> {
         let caller = self.authenticate(headers).await?;
         if self.may(&caller, action, resource).await? {
             return Ok(());
@@ -63,29 +50,19 @@ impl Service {
 
 fn credential(headers: &HeaderMap) -> Result<Credential, Failure> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let token = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.split_once(' '))
-            .and_then(|(scheme, token)| {
-                let token = token.trim();
-                (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
-            });
+        let token = value.to_str().ok().and_then(|text| text.split_once(' ')).and_then(|(scheme, token)| {
+            let token = token.trim();
+            (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
+        });
         // The value is not quoted: it may hold a key in the wrong form.
         return match token {
             Some(token) => Ok(Credential::Bearer(token.into())),
-            None => Err(Failure::unauthenticated(
-                "the header `Authorization` must be `Bearer KEY`",
-            )),
+            None => Err(Failure::unauthenticated("the header `Authorization` must be `Bearer KEY`")),
         };
     }
     match headers.get(API_KEY).map(|value| value.to_str()) {
         Some(Ok(key)) => Ok(Credential::ApiKey(key.into())),
-        Some(Err(_)) => Err(Failure::unauthenticated(
-            "the header `X-API-Key` is not ASCII text",
-        )),
-        None => Err(Failure::unauthenticated(
-            "send `Authorization: Bearer KEY` or `X-API-Key: KEY`",
-        )),
+        Some(Err(_)) => Err(Failure::unauthenticated("the header `X-API-Key` is not ASCII text")),
+        None => Err(Failure::unauthenticated("send `Authorization: Bearer KEY` or `X-API-Key: KEY`")),
     }
 }

@@ -13,42 +13,19 @@ const LINGER: Duration = Duration::from_secs(1);
 
 /// Refuses what is not JSON.
 pub(super) fn check_type(headers: &HeaderMap) -> Result<(), Failure> {
-    let given = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let media = given
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_ascii_lowercase();
-    if media == "application/json"
-        || (media.starts_with("application/") && media.ends_with("+json"))
-    {
+    let given = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media = given.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    if media == "application/json" || (media.starts_with("application/") && media.ends_with("+json")) {
         return Ok(());
     }
     let message = "the body must be JSON, with the header `Content-Type: application/json`";
-    Err(Failure::new(
-        StatusCode::UNSUPPORTED_MEDIA_TYPE,
-        "unsupported_media_type",
-        message,
-    ))
+    Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", message))
 }
 
 /// The whole body.
-pub(super) async fn read(
-    body: &mut Body,
-    limit: usize,
-    deadline: Instant,
-) -> Result<Vec<u8>, Failure> {
-    let too_large = || {
-        Failure::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "too_large",
-            format!("the body may have {limit} bytes"),
-        )
-    };
+pub(super) async fn read(body: &mut Body, limit: usize, deadline: Instant) -> Result<Vec<u8>, Failure> {
+    let too_large =
+        || Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", format!("the body may have {limit} bytes"));
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         return Err(too_large());
@@ -57,9 +34,7 @@ pub(super) async fn read(
         // What is announced need not come, so it is not allocated.
         let mut bytes = Vec::new();
         while let Some(chunk) = chunk(body).await {
-            let chunk = chunk.map_err(|_| {
-                Failure::malformed("the body ended early or is not as its headers say")
-            })?;
+            let chunk = chunk.map_err(|_| Failure::malformed("the body ended early or is not as its headers say"))?;
             if chunk.len() > limit - bytes.len() {
                 return Err(too_large());
             }
@@ -68,11 +43,7 @@ pub(super) async fn read(
         Ok(bytes)
     };
     timeout_at(deadline, reading).await.unwrap_or_else(|_| {
-        Err(Failure::new(
-            StatusCode::REQUEST_TIMEOUT,
-            "slow_request",
-            "the body did not arrive in time",
-        ))
+        Err(Failure::new(StatusCode::REQUEST_TIMEOUT, "slow_request", "the body did not arrive in time"))
     })
 }
 

@@ -22,12 +22,7 @@ pub(super) struct FailureCode(pub(super) &'static str);
 
 impl Failure {
     pub(super) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
-        Failure {
-            status,
-            code,
-            message: message.into(),
-            features: Vec::new(),
-        }
+        Failure { status, code, message: message.into(), features: Vec::new() }
     }
 
     pub(super) fn malformed(message: impl Into<String>) -> Self {
@@ -39,35 +34,19 @@ impl Failure {
     }
 
     pub(super) fn unknown_model(name: &str) -> Self {
-        Failure::new(
-            StatusCode::NOT_FOUND,
-            "unknown_model",
-            format!("no model is offered as `{name}`"),
-        )
+        Failure::new(StatusCode::NOT_FOUND, "unknown_model", format!("no model is offered as `{name}`"))
     }
 
     pub(super) fn stopping() -> Self {
-        Failure::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "stopping",
-            "the server is stopping",
-        )
+        Failure::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping")
     }
 
     pub(super) fn deadline() -> Self {
-        Failure::new(
-            StatusCode::GATEWAY_TIMEOUT,
-            "deadline",
-            "the answer was not ready in time",
-        )
+        Failure::new(StatusCode::GATEWAY_TIMEOUT, "deadline", "the answer was not ready in time")
     }
 
     pub(super) fn internal() -> Self {
-        Failure::new(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "internal",
-            "the server failed to answer",
-        )
+        Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed to answer")
     }
 
     /// What a plugin behind the server reported. `None` when a caller must not be told, because the message may hold

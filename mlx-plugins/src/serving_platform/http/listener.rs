@@ -50,9 +50,13 @@ pub(super) async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr
     };
     bound.await.map_err(|error: io::Error| {
         let advice = match error.kind() {
-            io::ErrorKind::AddrInUse => "stop the program that uses it, or set `address` to another port; port 0 takes any free one",
+            io::ErrorKind::AddrInUse => {
+                "stop the program that uses it, or set `address` to another port; port 0 takes any free one"
+            }
             io::ErrorKind::PermissionDenied => "ports below 1024 need a privilege; set `address` to a higher one",
-            io::ErrorKind::AddrNotAvailable => "this machine has no such address; 127.0.0.1 is itself, 0.0.0.0 all of its addresses",
+            io::ErrorKind::AddrNotAvailable => {
+                "this machine has no such address; 127.0.0.1 is itself, 0.0.0.0 all of its addresses"
+            }
             _ => "set `address` to one that this machine can listen on",
         };
         let kind = Error::from(io::Error::from(error.kind())).kind();
@@ -70,27 +74,11 @@ pub(super) struct Listener {
 }
 
 impl Listener {
-    pub(super) fn start(
-        socket: TcpListener,
-        router: Router,
-        limits: Limits,
-        stopping: CancellationToken,
-    ) -> Self {
+    pub(super) fn start(socket: TcpListener, router: Router, limits: Limits, stopping: CancellationToken) -> Self {
         let connections = Arc::new(AtomicUsize::new(0));
-        let task = tokio::spawn(accept(
-            socket,
-            router,
-            limits,
-            stopping.clone(),
-            connections.clone(),
-        ));
+        let task = tokio::spawn(accept(socket, router, limits, stopping.clone(), connections.clone()));
         let running = task.abort_handle();
-        Listener {
-            stopping: stopping.drop_guard(),
-            connections,
-            task: Mutex::new(Some(task)),
-            running,
-        }
+        Listener { stopping: stopping.drop_guard(), connections, task: Mutex::new(Some(task)), running }
     }
 
     /// Connections that are open.
@@ -138,15 +126,8 @@ async fn accept(
         }
     }
     drop(socket);
-    let drained = time::timeout(limits.grace, async {
-        while connections.join_next().await.is_some() {}
-    })
-    .await;
-    let cut = if drained.is_ok() {
-        0
-    } else {
-        connections.len()
-    };
+    let drained = time::timeout(limits.grace, async { while connections.join_next().await.is_some() {} }).await;
+    let cut = if drained.is_ok() { 0 } else { connections.len() };
     connections.shutdown().await;
     open.store(0, Ordering::Relaxed);
     cut
@@ -162,10 +143,7 @@ async fn serve(stream: TcpStream, router: Router, timeout: Duration, stopping: C
             .timer(TokioTimer::new())
             .header_read_timeout(timeout)
             .max_buf_size(MAX_HEAD_BYTES)
-            .serve_connection(
-                TokioIo::new(Stalled::new(stream, timeout)),
-                TowerToHyperService::new(router)
-            )
+            .serve_connection(TokioIo::new(Stalled::new(stream, timeout)), TowerToHyperService::new(router))
     );
     tokio::select! {
         _ = connection.as_mut() => return,

@@ -45,25 +45,10 @@ pub(super) struct Recorder {
 impl Recorder {
     pub(super) fn start(monitoring: Handle<dyn Monitoring>) -> Self {
         let (samples, queue) = mpsc::channel(QUEUE);
-        let (dropped, failure, stop) = (
-            Arc::new(AtomicU64::new(0)),
-            Arc::new(Mutex::new(None)),
-            CancellationToken::new(),
-        );
-        let task = tokio::spawn(run(
-            queue,
-            monitoring,
-            dropped.clone(),
-            failure.clone(),
-            stop.clone(),
-        ));
-        Recorder {
-            samples,
-            dropped,
-            failure,
-            stop,
-            task: tokio::sync::Mutex::new(Some(task)),
-        }
+        let (dropped, failure, stop) =
+            (Arc::new(AtomicU64::new(0)), Arc::new(Mutex::new(None)), CancellationToken::new());
+        let task = tokio::spawn(run(queue, monitoring, dropped.clone(), failure.clone(), stop.clone()));
+        Recorder { samples, dropped, failure, stop, task: tokio::sync::Mutex::new(Some(task)) }
     }
 
     /// Never waits.
@@ -80,10 +65,7 @@ impl Recorder {
 
     /// Why the monitoring plugin failed last.
     pub(super) fn failure(&self) -> Option<String> {
-        self.failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Records what still waits, for a short time.
@@ -138,15 +120,7 @@ async fn run(
 }
 
 fn measurements(sample: Sample) -> Vec<Measurement> {
-    let Sample {
-        method,
-        route,
-        status,
-        failure,
-        model,
-        duration,
-        rows,
-    } = sample;
+    let Sample { method, route, status, failure, model, duration, rows } = sample;
     let labelled = |measurement: Measurement| {
         let measurement = measurement.label("route", route).label("method", method);
         match &model {
@@ -158,11 +132,8 @@ fn measurements(sample: Sample) -> Vec<Measurement> {
         labelled(Measurement::counter("http_requests_total", 1.0))
             .label("status", status.to_string())
             .help("Requests answered."),
-        labelled(Measurement::histogram(
-            "http_request_duration_seconds",
-            duration.as_secs_f64(),
-        ))
-        .help("Time from a request's head to its answer."),
+        labelled(Measurement::histogram("http_request_duration_seconds", duration.as_secs_f64()))
+            .help("Time from a request's head to its answer."),
     ];
     if let Some(code) = failure {
         all.push(

@@ -151,20 +151,14 @@ impl Plugin for Http {
     type Config = HttpConfig;
 
     async fn initialize(config: HttpConfig, cx: &InitContext) -> Result<Self> {
-        for (name, duration) in [
-            ("timeout", config.timeout),
-            ("shutdown_timeout", config.shutdown_timeout),
-        ] {
+        for (name, duration) in [("timeout", config.timeout), ("shutdown_timeout", config.shutdown_timeout)] {
             if duration.is_zero() {
-                return Err(Error::invalid(format!(
-                    "`{name}` is zero: nothing could ever be answered"
-                )));
+                return Err(Error::invalid(format!("`{name}` is zero: nothing could ever be answered")));
             }
         }
         // With several and no default, each deployment names its own.
         if cx.get_all::<dyn ModelServer>()?.len() < 2 {
-            cx.get_default::<dyn ModelServer>()
-                .context("looking for a model server to predict with")?;
+            cx.get_default::<dyn ModelServer>().context("looking for a model server to predict with")?;
         }
         let security = match config.require_authentication {
             false => None,
@@ -217,12 +211,7 @@ impl Plugin for Http {
                 health = health.detail("monitoring_failure", failure);
             }
         }
-        if let Some(failure) = service
-            .last_failure
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
-        {
+        if let Some(failure) = service.last_failure.lock().unwrap_or_else(PoisonError::into_inner).clone() {
             health = health.detail("last_failure", failure);
         }
         Ok(health)
@@ -245,12 +234,7 @@ impl Plugin for Http {
 #[async_trait]
 impl ServingPlatform for Http {
     async fn deploy(&self, deployment: Deployment) -> Result<Endpoint> {
-        let Deployment {
-            name,
-            model,
-            server,
-            ..
-        } = deployment;
+        let Deployment { name, model, server, .. } = deployment;
         let service = &self.service;
         if service.stopping.is_cancelled() {
             return Err(Error::stopped("the HTTP server is stopping"));
@@ -267,68 +251,41 @@ impl ServingPlatform for Http {
             None => service.peers.get_default::<dyn ModelServer>(),
         }
         .with_context(|| format!("choosing the model server of `{name}`"))?;
-        server
-            .signature(&model)
-            .await
-            .with_context(|| format!("deploying `{model}` as `{name}`"))?;
+        server.signature(&model).await.with_context(|| format!("deploying `{model}` as `{name}`"))?;
         let endpoint = service.endpoint(&name);
-        let mut deployments = service
-            .deployments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut deployments = service.deployments.write().unwrap_or_else(PoisonError::into_inner);
         deployments.insert(name, Deployed { model, server });
         Ok(endpoint)
     }
 
     async fn undeploy(&self, name: &str) -> Result<()> {
-        let mut deployments = self
-            .service
-            .deployments
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut deployments = self.service.deployments.write().unwrap_or_else(PoisonError::into_inner);
         match deployments.remove(name) {
             Some(_) => Ok(()),
             None => {
                 let known = mlx_core::diagnostics::listing(deployments.keys().map(String::as_str));
-                Err(Error::not_found(format!(
-                    "no model is deployed as `{name}`; deployed: {known}"
-                )))
+                Err(Error::not_found(format!("no model is deployed as `{name}`; deployed: {known}")))
             }
         }
     }
 
     async fn endpoints(&self) -> Result<Vec<Endpoint>> {
-        Ok(self
-            .service
-            .deployments()
-            .keys()
-            .map(|name| self.service.endpoint(name))
-            .collect())
+        Ok(self.service.deployments().keys().map(|name| self.service.endpoint(name)).collect())
     }
 }
 
 impl Service {
     /// What is offered now.
     fn deployments(&self) -> BTreeMap<String, Deployed> {
-        self.deployments
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.deployments.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn deployed(&self, name: &str) -> Option<Deployed> {
-        self.deployments
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        self.deployments.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     fn endpoint(&self, name: &str) -> Endpoint {
-        Endpoint {
-            name: name.to_owned(),
-            url: format!("http://{}/v1/models/{name}/predict", self.address),
-        }
+        Endpoint { name: name.to_owned(), url: format!("http://{}/v1/models/{name}/predict", self.address) }
     }
 }
 

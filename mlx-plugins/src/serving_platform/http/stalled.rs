@@ -24,19 +24,10 @@ pub(super) struct Stalled {
 
 impl Stalled {
     pub(super) fn new(stream: TcpStream, timeout: Duration) -> Self {
-        Stalled {
-            stream,
-            timeout,
-            deadline: Box::pin(tokio::time::sleep(timeout)),
-            waiting: false,
-        }
+        Stalled { stream, timeout, deadline: Box::pin(tokio::time::sleep(timeout)), waiting: false }
     }
 
-    fn bounded<T>(
-        &mut self,
-        cx: &mut Context<'_>,
-        step: Poll<io::Result<T>>,
-    ) -> Poll<io::Result<T>> {
+    fn bounded<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if step.is_ready() {
             self.waiting = false;
             return step;
@@ -45,29 +36,18 @@ impl Stalled {
             self.waiting = true;
             self.deadline.as_mut().reset(Instant::now() + self.timeout);
         }
-        self.deadline
-            .as_mut()
-            .poll(cx)
-            .map(|()| Err(io::ErrorKind::TimedOut.into()))
+        self.deadline.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncRead for Stalled {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.get_mut().stream).poll_read(cx, buffer)
     }
 }
 
 impl AsyncWrite for Stalled {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let step = Pin::new(&mut this.stream).poll_write(cx, bytes);
         this.bounded(cx, step)

@@ -29,11 +29,7 @@ struct FakeServer {
 impl FakeServer {
     fn new() -> Self {
         let closed = || Arc::new(Semaphore::new(0));
-        FakeServer {
-            gate: closed(),
-            begun: closed(),
-            unloaded: Mutex::default(),
-        }
+        FakeServer { gate: closed(), begun: closed(), unloaded: Mutex::default() }
     }
 }
 
@@ -72,30 +68,17 @@ impl ModelServer for FakeServer {
             _ => {}
         }
         let a = data.f64_column("a")?;
-        let sums: Vec<f64> = a
-            .iter()
-            .zip(data.f64_column("b")?)
-            .map(|(a, b)| a + b)
-            .collect();
+        let sums: Vec<f64> = a.iter().zip(data.f64_column("b")?).map(|(a, b)| a + b).collect();
         let array: ArrayRef = match name {
             "price" => Arc::new(Float64Array::from_iter_values(
-                sums.iter()
-                    .map(|sum| if *sum == 0.0 { f64::NAN } else { *sum }),
+                sums.iter().map(|sum| if *sum == 0.0 { f64::NAN } else { *sum }),
             )),
-            "count" => Arc::new(Int64Array::from_iter_values(
-                sums.iter().map(|sum| *sum as i64),
-            )),
+            "count" => Arc::new(Int64Array::from_iter_values(sums.iter().map(|sum| *sum as i64))),
             _ => {
                 let class = |sum: &f64| if *sum > 0.0 { "benign" } else { "malignant" };
-                let classes: ArrayRef =
-                    Arc::new(StringArray::from_iter_values(sums.iter().map(class)));
-                let benign: Vec<f64> = sums
-                    .iter()
-                    .map(|sum| if *sum > 0.0 { 0.75 } else { 0.25 })
-                    .collect();
-                let malignant: ArrayRef = Arc::new(Float64Array::from_iter_values(
-                    benign.iter().map(|p| 1.0 - p),
-                ));
+                let classes: ArrayRef = Arc::new(StringArray::from_iter_values(sums.iter().map(class)));
+                let benign: Vec<f64> = sums.iter().map(|sum| if *sum > 0.0 { 0.75 } else { 0.25 }).collect();
+                let malignant: ArrayRef = Arc::new(Float64Array::from_iter_values(benign.iter().map(|p| 1.0 - p)));
                 let benign: ArrayRef = Arc::new(Float64Array::from(benign));
                 return DataFrame::from_columns([
                     ("prediction", classes),
@@ -108,21 +91,10 @@ impl ModelServer for FakeServer {
     }
 
     async fn signature(&self, name: &str) -> Result<ModelSignature> {
-        if name == "unknown"
-            || self
-                .unloaded
-                .lock()
-                .unwrap()
-                .iter()
-                .any(|gone| gone == name)
-        {
+        if name == "unknown" || self.unloaded.lock().unwrap().iter().any(|gone| gone == name) {
             return Err(Error::not_found("no such model is loaded"));
         }
-        let classes: &[&str] = if ["price", "count"].contains(&name) {
-            &[]
-        } else {
-            &["benign", "malignant"]
-        };
+        let classes: &[&str] = if ["price", "count"].contains(&name) { &[] } else { &["benign", "malignant"] };
         Ok(ModelSignature {
             features: vec!["a".into(), "b".into()],
             target: "diagnosis".into(),
@@ -135,9 +107,7 @@ impl ModelServer for FakeServer {
     }
 }
 
-const MODELS: [&str; 10] = [
-    "broken", "busy", "count", "gate", "iris", "panics", "picky", "price", "short", "slow",
-];
+const MODELS: [&str; 10] = ["broken", "busy", "count", "gate", "iris", "panics", "picky", "price", "short", "slow"];
 
 /// The plugins beside the server, by type.
 #[derive(Default)]
@@ -155,26 +125,15 @@ impl Fakes {
 impl Peers for Fakes {
     fn find(&self, kind: &'static KindInfo, name: Option<&str>) -> Result<Arc<Slot>> {
         let all = self.find_all(kind);
-        let found: Vec<_> = all
-            .iter()
-            .filter(|slot| name.is_none_or(|name| slot.name() == name))
-            .collect();
+        let found: Vec<_> = all.iter().filter(|slot| name.is_none_or(|name| slot.name() == name)).collect();
         match found.as_slice() {
             [one] => Ok((*one).clone()),
-            other => Err(Error::not_found(format!(
-                "{} plugins of type `{}`",
-                other.len(),
-                kind.name
-            ))),
+            other => Err(Error::not_found(format!("{} plugins of type `{}`", other.len(), kind.name))),
         }
     }
 
     fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>> {
-        self.0
-            .iter()
-            .filter(|(name, _)| *name == kind.name)
-            .map(|(_, slot)| slot.clone())
-            .collect()
+        self.0.iter().filter(|(name, _)| *name == kind.name).map(|(_, slot)| slot.clone()).collect()
     }
 }
 
@@ -209,13 +168,7 @@ async fn start_with(config: HttpConfig, mut fakes: Fakes) -> Running {
         http.deploy(Deployment::new(model, model)).await.unwrap();
     }
     let address = http.service.address;
-    Running {
-        http,
-        address,
-        gate,
-        begun,
-        model_server,
-    }
+    Running { http, address, gate, begun, model_server }
 }
 
 async fn start(config: HttpConfig) -> Running {
@@ -231,20 +184,14 @@ struct Answer {
 
 impl Answer {
     fn json(&self) -> Value {
-        assert!(
-            self.head.contains("content-type: application/json"),
-            "{self:?}"
-        );
+        assert!(self.head.contains("content-type: application/json"), "{self:?}");
         serde_json::from_str(&self.body).unwrap()
     }
 
     /// The code of an error; each has a message, and none shows the inside.
     fn code(&self) -> String {
         let json = self.json();
-        assert!(
-            !json["error"]["message"].as_str().unwrap().is_empty(),
-            "{self:?}"
-        );
+        assert!(!json["error"]["message"].as_str().unwrap().is_empty(), "{self:?}");
         assert!(!self.body.contains("canary"), "{self:?}");
         json["error"]["code"].as_str().unwrap().to_owned()
     }
@@ -260,34 +207,19 @@ async fn read_answer(stream: &mut TcpStream) -> Option<Answer> {
             return None;
         }
     };
-    let text = String::from_utf8(bytes[..head].to_vec())
-        .unwrap()
-        .to_lowercase();
+    let text = String::from_utf8(bytes[..head].to_vec()).unwrap().to_lowercase();
     let status = text[9..12].parse().unwrap();
-    let length = text
-        .lines()
-        .find_map(|line| line.strip_prefix("content-length: "))
-        .map_or(0, |n| n.parse().unwrap());
+    let length = text.lines().find_map(|line| line.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
     while bytes.len() < head + length {
-        assert!(
-            stream.read_buf(&mut bytes).await.unwrap() > 0,
-            "the answer is cut off"
-        );
+        assert!(stream.read_buf(&mut bytes).await.unwrap() > 0, "the answer is cut off");
     }
-    Some(Answer {
-        status,
-        head: text,
-        body: String::from_utf8(bytes.split_off(head)).unwrap(),
-    })
+    Some(Answer { status, head: text, body: String::from_utf8(bytes.split_off(head)).unwrap() })
 }
 
 async fn send(address: SocketAddr, request: &str) -> Answer {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(request.as_bytes()).await.unwrap();
-    timeout(Duration::from_secs(20), read_answer(&mut stream))
-        .await
-        .unwrap()
-        .unwrap()
+    timeout(Duration::from_secs(20), read_answer(&mut stream)).await.unwrap().unwrap()
 }
 
 async fn get(address: SocketAddr, path: &str) -> Answer {
@@ -331,14 +263,8 @@ async fn regressions_answer_numbers() {
     let it = start(config()).await;
     let body = r#"{"rows": [{"a": 1, "b": 2.5}, {"a": 0, "b": 0}]}"#;
     let expected = json!([{"prediction": 3.5}, {"prediction": null}]);
-    assert_eq!(
-        predict(it.address, "price", body).await.json()["predictions"],
-        expected
-    );
-    assert_eq!(
-        predict(it.address, "count", ROW).await.json()["predictions"],
-        json!([{"prediction": 3}])
-    );
+    assert_eq!(predict(it.address, "price", body).await.json()["predictions"], expected);
+    assert_eq!(predict(it.address, "count", ROW).await.json()["predictions"], json!([{"prediction": 3}]));
 }
 
 #[tokio::test]
@@ -346,10 +272,7 @@ async fn no_rows_give_no_predictions() {
     let it = start(config()).await;
     for body in [r#"{"rows": []}"#, r#"{"columns": {"a": [], "b": []}}"#] {
         let answer = predict(it.address, "iris", body).await;
-        assert_eq!(
-            (answer.status, answer.json()["predictions"].clone()),
-            (200, json!([]))
-        );
+        assert_eq!((answer.status, answer.json()["predictions"].clone()), (200, json!([])));
     }
 }
 
@@ -375,11 +298,7 @@ async fn bodies_that_are_not_predictions_are_malformed() {
         "{\"rows\": [{\"a\": \"\u{0}\"}]}",
     ] {
         let answer = predict(it.address, "iris", body).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (400, "malformed"),
-            "{body}: {answer:?}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (400, "malformed"), "{body}: {answer:?}");
     }
 }
 
@@ -387,46 +306,20 @@ async fn bodies_that_are_not_predictions_are_malformed() {
 async fn features_at_fault_are_named() {
     let it = start(config()).await;
     for (body, message, features) in [
-        (
-            r#"{"rows": [{"a": 1, "b": 1}, {"c": 1}]}"#,
-            "missing: `a` (row 1), `b` (row 1)",
-            json!(["a", "b"]),
-        ),
-        (
-            r#"{"rows": [{"a": "1", "b": null}]}"#,
-            "not a number: `a` (row 0), `b` (row 0)",
-            json!(["a", "b"]),
-        ),
-        (
-            r#"{"rows": [{"b": true}]}"#,
-            "missing: `a` (row 0); not a number: `b` (row 0)",
-            json!(["a", "b"]),
-        ),
-        (
-            r#"{"columns": {"a": [1, "x"]}}"#,
-            "missing: `b` (row 0); not a number: `a` (row 1)",
-            json!(["a", "b"]),
-        ),
+        (r#"{"rows": [{"a": 1, "b": 1}, {"c": 1}]}"#, "missing: `a` (row 1), `b` (row 1)", json!(["a", "b"])),
+        (r#"{"rows": [{"a": "1", "b": null}]}"#, "not a number: `a` (row 0), `b` (row 0)", json!(["a", "b"])),
+        (r#"{"rows": [{"b": true}]}"#, "missing: `a` (row 0); not a number: `b` (row 0)", json!(["a", "b"])),
+        (r#"{"columns": {"a": [1, "x"]}}"#, "missing: `b` (row 0); not a number: `a` (row 1)", json!(["a", "b"])),
     ] {
         let answer = predict(it.address, "iris", body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (422, "invalid_features"), "{body}");
         assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (422, "invalid_features"),
-            "{body}"
-        );
-        assert_eq!(
-            (
-                &answer.json()["error"]["message"],
-                &answer.json()["error"]["features"]
-            ),
+            (&answer.json()["error"]["message"], &answer.json()["error"]["features"]),
             (&json!(message), &features)
         );
     }
     let answer = predict(it.address, "picky", ROW).await;
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (422, "invalid_features")
-    );
+    assert_eq!((answer.status, answer.code().as_str()), (422, "invalid_features"));
     assert!(answer.body.contains("`b` must be positive"));
 }
 
@@ -434,12 +327,8 @@ async fn features_at_fault_are_named() {
 async fn models_and_their_signatures_can_be_read() {
     let it = start(config()).await;
     let models = get(it.address, "/v1/models").await.json();
-    let names: Vec<&str> = models["models"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|model| model["name"].as_str().unwrap())
-        .collect();
+    let names: Vec<&str> =
+        models["models"].as_array().unwrap().iter().map(|model| model["name"].as_str().unwrap()).collect();
     assert_eq!(names, MODELS);
     let url = format!("http://{}/v1/models/iris/predict", it.address);
     let expected = json!({"name": "iris", "features": ["a", "b"], "target": "diagnosis", "classes": ["benign", "malignant"], "url": url});
@@ -449,39 +338,17 @@ async fn models_and_their_signatures_can_be_read() {
 #[tokio::test]
 async fn unknown_models_and_addresses_are_not_found() {
     let it = start(config()).await;
-    for path in [
-        "/v1/models/other",
-        "/v1/models/..%2f..%2fetc",
-        "/v1/models/%22%7b",
-    ] {
+    for path in ["/v1/models/other", "/v1/models/..%2f..%2fetc", "/v1/models/%22%7b"] {
         let answer = get(it.address, path).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (404, "unknown_model"),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (404, "unknown_model"), "{path}");
     }
-    for path in [
-        "/",
-        "/v1",
-        "/v1/models/iris/other",
-        "/v1/models/iris/predict/more",
-        "/metrics/x",
-        "//health",
-    ] {
+    for path in ["/", "/v1", "/v1/models/iris/other", "/v1/models/iris/predict/more", "/metrics/x", "//health"] {
         let answer = get(it.address, path).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (404, "unknown_route"),
-            "{path}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (404, "unknown_route"), "{path}");
     }
     assert_eq!(get(it.address, "/metrics").await.code(), "no_monitoring");
     assert_eq!(get(it.address, "/v1/models/%ff").await.code(), "malformed");
-    assert_eq!(
-        predict(it.address, "other", ROW).await.code(),
-        "unknown_model"
-    );
+    assert_eq!(predict(it.address, "other", ROW).await.code(), "unknown_model");
 }
 
 #[tokio::test]
@@ -493,16 +360,8 @@ async fn wrong_methods_are_told_the_right_one() {
         ("PUT /health", "allow: get,head"),
         ("INVENTED /v1/models", "allow: get,head"),
     ] {
-        let answer = send(
-            it.address,
-            &format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n"),
-        )
-        .await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (405, "wrong_method"),
-            "{request}"
-        );
+        let answer = send(it.address, &format!("{request} HTTP/1.1\r\nHost: x\r\n\r\n")).await;
+        assert_eq!((answer.status, answer.code().as_str()), (405, "wrong_method"), "{request}");
         assert!(answer.head.contains(allow), "{answer:?}");
     }
 }
@@ -510,28 +369,12 @@ async fn wrong_methods_are_told_the_right_one() {
 #[tokio::test]
 async fn only_json_is_read() {
     let it = start(config()).await;
-    for headers in [
-        "",
-        "Content-Type: text/plain\r\n",
-        "Content-Type: application/x-www-form-urlencoded\r\n",
-    ] {
+    for headers in ["", "Content-Type: text/plain\r\n", "Content-Type: application/x-www-form-urlencoded\r\n"] {
         let answer = send(it.address, &post("/v1/models/iris/predict", headers, ROW)).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (415, "unsupported_media_type"),
-            "{headers}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (415, "unsupported_media_type"), "{headers}");
     }
-    for headers in [
-        "Content-Type: Application/JSON; charset=utf-8\r\n",
-        "Content-Type: application/vnd.x+json\r\n",
-    ] {
-        assert_eq!(
-            send(it.address, &post("/v1/models/iris/predict", headers, ROW))
-                .await
-                .status,
-            200
-        );
+    for headers in ["Content-Type: Application/JSON; charset=utf-8\r\n", "Content-Type: application/vnd.x+json\r\n"] {
+        assert_eq!(send(it.address, &post("/v1/models/iris/predict", headers, ROW)).await.status, 200);
     }
 }
 
@@ -542,9 +385,7 @@ async fn large_bodies_are_refused_whether_announced_or_not() {
     assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
     assert!(answer.head.contains("connection: close"));
 
-    let head = format!(
-        "POST /v1/models/iris/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{JSON}\r\n"
-    );
+    let head = format!("POST /v1/models/iris/predict HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n{JSON}\r\n");
     let chunk = format!("400\r\n{}\r\n", " ".repeat(1024));
     let answer = send(it.address, &format!("{head}{}0\r\n\r\n", chunk.repeat(9))).await;
     assert_eq!((answer.status, answer.code().as_str()), (413, "too_large"));
@@ -555,10 +396,7 @@ async fn large_bodies_are_refused_whether_announced_or_not() {
     );
     let started = Instant::now();
     assert_eq!(send(it.address, &announced).await.status, 413);
-    assert!(
-        started.elapsed() < Duration::from_millis(900),
-        "it waited for a body that never comes"
-    );
+    assert!(started.elapsed() < Duration::from_millis(900), "it waited for a body that never comes");
 
     // Just within the limit.
     let body = format!("{ROW}{}", " ".repeat(4096 - ROW.len()));
@@ -568,71 +406,46 @@ async fn large_bodies_are_refused_whether_announced_or_not() {
 #[tokio::test]
 async fn too_many_rows_are_refused() {
     let it = start(config()).await;
-    for body in [
-        json!({"rows": vec![json!({"a": 1, "b": 1}); 51]}),
-        json!({"columns": {"a": vec![1; 51], "b": vec![1; 51]}}),
-    ] {
+    for body in
+        [json!({"rows": vec![json!({"a": 1, "b": 1}); 51]}), json!({"columns": {"a": vec![1; 51], "b": vec![1; 51]}})]
+    {
         let answer = predict(it.address, "iris", &body.to_string()).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (413, "too_many_rows")
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (413, "too_many_rows"));
     }
 }
 
 #[tokio::test]
 async fn large_requests_are_answered_like_small_ones() {
-    let it = start(HttpConfig {
-        max_body: 1 << 20,
-        max_rows: 10_000,
-        ..config()
-    })
-    .await;
+    let it = start(HttpConfig { max_body: 1 << 20, max_rows: 10_000, ..config() }).await;
     let body = json!({"rows": vec![json!({"a": 1.0, "b": 1.0}); 10_000]}).to_string();
     assert!(body.len() > 64 << 10);
     let answer = predict(it.address, "iris", &body).await;
     assert_eq!(answer.status, 200);
-    assert_eq!(
-        answer.json()["predictions"].as_array().unwrap().len(),
-        10_000
-    );
+    assert_eq!(answer.json()["predictions"].as_array().unwrap().len(), 10_000);
 }
 
 #[tokio::test]
 async fn a_slow_model_meets_the_deadline() {
-    let it = start(HttpConfig {
-        timeout: Duration::from_millis(200),
-        ..config()
-    })
-    .await;
+    let it = start(HttpConfig { timeout: Duration::from_millis(200), ..config() }).await;
     let started = Instant::now();
     let answer = predict(it.address, "slow", ROW).await;
     assert_eq!((answer.status, answer.code().as_str()), (504, "deadline"));
-    assert!(
-        (200..2000).contains(&started.elapsed().as_millis()),
-        "{:?}",
-        started.elapsed()
-    );
+    assert!((200..2000).contains(&started.elapsed().as_millis()), "{:?}", started.elapsed());
 }
 
 #[tokio::test]
 async fn slow_clients_meet_the_deadline() {
-    let it = start(HttpConfig {
-        timeout: Duration::from_millis(200),
-        ..config()
-    })
-    .await;
+    let it = start(HttpConfig { timeout: Duration::from_millis(200), ..config() }).await;
     // A body that stops in the middle.
-    let answer = send(it.address, &format!("POST /v1/models/iris/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n{JSON}\r\n{{")).await;
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (408, "slow_request")
-    );
+    let answer = send(
+        it.address,
+        &format!("POST /v1/models/iris/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n{JSON}\r\n{{"),
+    )
+    .await;
+    assert_eq!((answer.status, answer.code().as_str()), (408, "slow_request"));
     // A body that drips.
     let mut stream = TcpStream::connect(it.address).await.unwrap();
-    let head = format!(
-        "POST /v1/models/iris/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n{JSON}\r\n"
-    );
+    let head = format!("POST /v1/models/iris/predict HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n{JSON}\r\n");
     stream.write_all(head.as_bytes()).await.unwrap();
     let dripping = async {
         while stream.write_all(b" ").await.is_ok() {
@@ -642,39 +455,23 @@ async fn slow_clients_meet_the_deadline() {
         }
         None
     };
-    assert_eq!(
-        timeout(Duration::from_secs(5), dripping)
-            .await
-            .unwrap()
-            .unwrap()
-            .status,
-        408
-    );
+    assert_eq!(timeout(Duration::from_secs(5), dripping).await.unwrap().unwrap().status, 408);
     // A head that never ends, and a connection that says nothing.
     for request in ["GET /health HTTP/1.1\r\nHost:", ""] {
         let mut stream = TcpStream::connect(it.address).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut rest = Vec::new();
-        timeout(Duration::from_secs(5), stream.read_to_end(&mut rest))
-            .await
-            .expect("it is closed")
-            .unwrap();
+        timeout(Duration::from_secs(5), stream.read_to_end(&mut rest)).await.expect("it is closed").unwrap();
     }
 }
 
 #[tokio::test]
 async fn a_client_that_does_not_read_loses_its_connection() {
-    let it = start(HttpConfig {
-        timeout: Duration::from_millis(300),
-        ..config()
-    })
-    .await;
+    let it = start(HttpConfig { timeout: Duration::from_millis(300), ..config() }).await;
     let mut stream = TcpStream::connect(it.address).await.unwrap();
     let request = b"GET /v1/models HTTP/1.1\r\nHost: x\r\n\r\n".repeat(500);
     let flooding = async { while stream.write_all(&request).await.is_ok() {} };
-    timeout(Duration::from_secs(15), flooding)
-        .await
-        .expect("it is closed");
+    timeout(Duration::from_secs(15), flooding).await.expect("it is closed");
 }
 
 #[tokio::test]
@@ -701,35 +498,20 @@ async fn failures_of_the_inside_stay_inside() {
         ("busy", 503, "unavailable"),
     ] {
         let answer = predict(it.address, model, ROW).await;
-        assert_eq!(
-            (answer.status, answer.code().as_str()),
-            (status, code),
-            "{model}"
-        );
+        assert_eq!((answer.status, answer.code().as_str()), (status, code), "{model}");
     }
     // The operator sees what it was.
     predict(it.address, "broken", ROW).await;
-    assert!(
-        it.http.health().await.unwrap().details["last_failure"]
-            .as_str()
-            .unwrap()
-            .contains(CANARY)
-    );
+    assert!(it.http.health().await.unwrap().details["last_failure"].as_str().unwrap().contains(CANARY));
 }
 
 #[tokio::test]
 async fn a_stopped_model_server_is_unavailable() {
     let it = start(config()).await;
-    assert_eq!(
-        get(it.address, "/ready").await.json(),
-        json!({"status": "ready"})
-    );
+    assert_eq!(get(it.address, "/ready").await.json(), json!({"status": "ready"}));
     let retired = it.model_server.close();
     let answer = predict(it.address, "iris", ROW).await;
-    assert_eq!(
-        (answer.status, answer.code().as_str()),
-        (503, "unavailable")
-    );
+    assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
     assert!(answer.head.contains("retry-after: 1"));
     let answer = get(it.address, "/ready").await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "not_ready"));
@@ -746,22 +528,15 @@ async fn not_ready_while_a_deployed_model_is_not_loaded() {
     assert_eq!(answer.status, 503);
     assert_eq!(answer.code(), "not_ready");
     assert!(answer.body.contains("`price`"));
-    assert_eq!(
-        predict(it.address, "price", ROW).await.code(),
-        "unknown_model"
-    );
+    assert_eq!(predict(it.address, "price", ROW).await.code(), "unknown_model");
 }
 
 #[tokio::test]
 async fn a_connection_carries_many_requests() {
     let it = start(config()).await;
     let mut stream = TcpStream::connect(it.address).await.unwrap();
-    for request in [
-        predicting("iris", ROW),
-        predicting("iris", "{"),
-        predicting("other", ROW),
-        predicting("iris", ROW),
-    ] {
+    for request in [predicting("iris", ROW), predicting("iris", "{"), predicting("other", ROW), predicting("iris", ROW)]
+    {
         stream.write_all(request.as_bytes()).await.unwrap();
         assert!(read_answer(&mut stream).await.is_some());
     }
@@ -769,25 +544,13 @@ async fn a_connection_carries_many_requests() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_predictions_at_once() {
-    let it = start(HttpConfig {
-        max_connections: 20,
-        ..config()
-    })
-    .await;
+    let it = start(HttpConfig { max_connections: 20, ..config() }).await;
     let clients: Vec<_> = (0..100)
         .map(|client| {
             let address = it.address;
             tokio::spawn(async move {
-                let answer = predict(
-                    address,
-                    "price",
-                    &format!(r#"{{"rows": [{{"a": {client}, "b": 0.5}}]}}"#),
-                )
-                .await;
-                assert_eq!(
-                    answer.json()["predictions"][0]["prediction"],
-                    json!(f64::from(client) + 0.5)
-                );
+                let answer = predict(address, "price", &format!(r#"{{"rows": [{{"a": {client}, "b": 0.5}}]}}"#)).await;
+                assert_eq!(answer.json()["predictions"][0]["prediction"], json!(f64::from(client) + 0.5));
             })
         })
         .collect();
@@ -799,21 +562,11 @@ async fn a_hundred_predictions_at_once() {
 #[tokio::test]
 async fn deployments_come_and_go() {
     let it = start(config()).await;
-    let endpoint = it
-        .http
-        .deploy(Deployment::new("flowers-2.0", "iris").server("local"))
-        .await
-        .unwrap();
-    assert_eq!(
-        endpoint.url,
-        format!("http://{}/v1/models/flowers-2.0/predict", it.address)
-    );
+    let endpoint = it.http.deploy(Deployment::new("flowers-2.0", "iris").server("local")).await.unwrap();
+    assert_eq!(endpoint.url, format!("http://{}/v1/models/flowers-2.0/predict", it.address));
     assert_ne!(it.address.port(), 0);
     assert!(it.http.endpoints().await.unwrap().contains(&endpoint));
-    assert_eq!(
-        predict(it.address, "flowers-2.0", ROW).await.json()["model"],
-        "flowers-2.0"
-    );
+    assert_eq!(predict(it.address, "flowers-2.0", ROW).await.json()["model"], "flowers-2.0");
     it.http.undeploy("flowers-2.0").await.unwrap();
     assert_eq!(predict(it.address, "flowers-2.0", ROW).await.status, 404);
     let error = it.http.undeploy("flowers-2.0").await.unwrap_err();
@@ -824,30 +577,13 @@ async fn deployments_come_and_go() {
 #[tokio::test]
 async fn what_cannot_be_deployed_is_refused() {
     let it = start(config()).await;
-    let error = it
-        .http
-        .deploy(Deployment::new("x", "unknown"))
-        .await
-        .unwrap_err();
+    let error = it.http.deploy(Deployment::new("x", "unknown")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NotFound);
-    let error = it
-        .http
-        .deploy(Deployment::new("x", "iris").server("other"))
-        .await
-        .unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("choosing the model server of `x`"),
-        "{error}"
-    );
+    let error = it.http.deploy(Deployment::new("x", "iris").server("other")).await.unwrap_err();
+    assert!(error.to_string().contains("choosing the model server of `x`"), "{error}");
     for name in ["", "a/b", "..", ".", "a b", "é", "a?b", &"x".repeat(129)] {
         assert_eq!(
-            it.http
-                .deploy(Deployment::new(name, "iris"))
-                .await
-                .unwrap_err()
-                .kind(),
+            it.http.deploy(Deployment::new(name, "iris")).await.unwrap_err().kind(),
             ErrorKind::Invalid,
             "{name}"
         );
@@ -872,24 +608,11 @@ async fn shutdown_finishes_what_is_in_flight_and_frees_the_port() {
     // At once, on the same address.
     drop(TcpListener::bind(address).await.unwrap());
     let answer = in_flight.await.unwrap();
-    assert_eq!(
-        (answer.status, answer.json()["model"].as_str()),
-        (200, Some("gate"))
-    );
+    assert_eq!((answer.status, answer.json()["model"].as_str()), (200, Some("gate")));
     opening.await.unwrap();
-    assert!(
-        read_answer(&mut idle).await.is_none(),
-        "idle connections are closed"
-    );
+    assert!(read_answer(&mut idle).await.is_none(), "idle connections are closed");
     assert!(!it.http.health().await.unwrap().is_healthy());
-    assert_eq!(
-        it.http
-            .deploy(Deployment::new("x", "iris"))
-            .await
-            .unwrap_err()
-            .kind(),
-        ErrorKind::Stopped
-    );
+    assert_eq!(it.http.deploy(Deployment::new("x", "iris")).await.unwrap_err().kind(), ErrorKind::Stopped);
     it.http.shutdown().await.unwrap();
 }
 
@@ -902,10 +625,7 @@ async fn shutdown_cuts_off_what_does_not_finish() {
     })
     .await;
     let mut stream = TcpStream::connect(it.address).await.unwrap();
-    stream
-        .write_all(predicting("gate", ROW).as_bytes())
-        .await
-        .unwrap();
+    stream.write_all(predicting("gate", ROW).as_bytes()).await.unwrap();
     it.begun.acquire().await.unwrap().forget();
     let error = it.http.shutdown().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
@@ -918,10 +638,7 @@ async fn shutdown_cuts_off_what_does_not_finish() {
 async fn requests_that_come_while_it_stops_are_refused() {
     let it = start(config()).await;
     let mut stream = TcpStream::connect(it.address).await.unwrap();
-    stream
-        .write_all(b"GET /v1/models HTTP/1.1\r\n")
-        .await
-        .unwrap();
+    stream.write_all(b"GET /v1/models HTTP/1.1\r\n").await.unwrap();
     sleep(Duration::from_millis(50)).await;
     let (stopped, answer) = tokio::join!(it.http.shutdown(), async {
         sleep(Duration::from_millis(50)).await;
@@ -959,57 +676,21 @@ fn one_server() -> Fakes {
 #[tokio::test]
 async fn a_taken_address_is_named_with_what_to_do() {
     let it = start(config()).await;
-    let error = refused(
-        HttpConfig {
-            address: it.address,
-            ..config()
-        },
-        one_server(),
-    )
-    .await;
+    let error = refused(HttpConfig { address: it.address, ..config() }, one_server()).await;
     assert_eq!(error.kind(), ErrorKind::Unavailable);
     let text = error.to_string();
-    assert!(
-        text.contains(&it.address.to_string()) && text.contains("set `address` to another port"),
-        "{text}"
-    );
+    assert!(text.contains(&it.address.to_string()) && text.contains("set `address` to another port"), "{text}");
     // An address kept for documentation, which no machine has.
-    let error = refused(
-        HttpConfig {
-            address: "192.0.2.1:0".parse().unwrap(),
-            ..config()
-        },
-        one_server(),
-    )
-    .await;
+    let error = refused(HttpConfig { address: "192.0.2.1:0".parse().unwrap(), ..config() }, one_server()).await;
     assert!(error.to_string().contains("no such address"), "{error}");
 }
 
 #[tokio::test]
 async fn what_is_missing_is_said_at_the_start() {
-    assert!(
-        refused(config(), Fakes::default())
-            .await
-            .to_string()
-            .contains("model server")
-    );
-    let error = refused(
-        HttpConfig {
-            require_authentication: true,
-            ..config()
-        },
-        one_server(),
-    )
-    .await;
+    assert!(refused(config(), Fakes::default()).await.to_string().contains("model server"));
+    let error = refused(HttpConfig { require_authentication: true, ..config() }, one_server()).await;
     assert!(error.to_string().contains("no security plugin"), "{error}");
-    let error = refused(
-        HttpConfig {
-            timeout: Duration::ZERO,
-            ..config()
-        },
-        one_server(),
-    )
-    .await;
+    let error = refused(HttpConfig { timeout: Duration::ZERO, ..config() }, one_server()).await;
     assert!(error.to_string().contains("`timeout` is zero"), "{error}");
 }
 
@@ -1017,23 +698,13 @@ async fn what_is_missing_is_said_at_the_start() {
 async fn with_several_model_servers_a_deployment_names_one() {
     let mut fakes = one_server();
     fakes.0.extend(
-        one_server()
-            .0
-            .into_iter()
-            .map(|(kind, slot)| (kind, Arc::new(Slot::new(format!("{}-2", slot.name()))))),
+        one_server().0.into_iter().map(|(kind, slot)| (kind, Arc::new(Slot::new(format!("{}-2", slot.name()))))),
     );
     let cx = InitContext::new("http", Arc::new(fakes), CancellationToken::new());
     let http = Http::initialize(config(), &cx).await.unwrap();
     let error = http.deploy(Deployment::new("x", "iris")).await.unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("choosing the model server of `x`"),
-        "{error}"
-    );
-    http.deploy(Deployment::new("x", "iris").server("local"))
-        .await
-        .unwrap();
+    assert!(error.to_string().contains("choosing the model server of `x`"), "{error}");
+    http.deploy(Deployment::new("x", "iris").server("local")).await.unwrap();
 }
 
 /// Takes nothing, ever.
@@ -1056,23 +727,12 @@ async fn stuck_monitoring_delays_no_answer() {
     let it = start_with(config(), fakes).await;
     let mut stream = TcpStream::connect(it.address).await.unwrap();
     for _ in 0..1600 {
-        stream
-            .write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
-            .await
-            .unwrap();
+        stream.write_all(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
         assert_eq!(read_answer(&mut stream).await.unwrap().status, 200);
     }
     let health = it.http.health().await.unwrap();
-    assert!(
-        health.details["dropped_measurements"].as_u64().unwrap() > 100,
-        "{health:?}"
-    );
-    assert!(
-        get(it.address, "/metrics")
-            .await
-            .head
-            .contains("application/openmetrics-text")
-    );
+    assert!(health.details["dropped_measurements"].as_u64().unwrap() > 100, "{health:?}");
+    assert!(get(it.address, "/metrics").await.head.contains("application/openmetrics-text"));
     it.http.shutdown().await.unwrap();
 }
 
@@ -1087,16 +747,8 @@ mod integration {
     use mlx_core::registry::{Registration, Registry};
 
     async fn prometheus() -> Arc<Prometheus> {
-        let config = PrometheusConfig {
-            prefix: "mlx_".into(),
-            buckets: vec![0.1, 10.0],
-            max_series: 1000,
-        };
-        Arc::new(
-            Prometheus::initialize(config, &InitContext::alone("prometheus"))
-                .await
-                .unwrap(),
-        )
+        let config = PrometheusConfig { prefix: "mlx_".into(), buckets: vec![0.1, 10.0], max_series: 1000 };
+        Arc::new(Prometheus::initialize(config, &InitContext::alone("prometheus")).await.unwrap())
     }
 
     async fn keys() -> Arc<ApiKeys> {
@@ -1111,29 +763,15 @@ mod integration {
             key("nothing", &[]),
             key("scraper", &["read:metrics"]),
         ];
-        let config = ApiKeysConfig {
-            keys,
-            secrets_dir: None,
-        };
-        Arc::new(
-            ApiKeys::initialize(config, &InitContext::alone("api-keys"))
-                .await
-                .unwrap(),
-        )
+        let config = ApiKeysConfig { keys, secrets_dir: None };
+        Arc::new(ApiKeys::initialize(config, &InitContext::alone("api-keys")).await.unwrap())
     }
 
     async fn guarded() -> Running {
         let mut fakes = Fakes::default();
         fakes.add::<dyn Security>("api-keys", keys().await);
         fakes.add::<dyn Monitoring>("prometheus", prometheus().await);
-        start_with(
-            HttpConfig {
-                require_authentication: true,
-                ..config()
-            },
-            fakes,
-        )
-        .await
+        start_with(HttpConfig { require_authentication: true, ..config() }, fakes).await
     }
 
     #[tokio::test]
@@ -1155,34 +793,16 @@ mod integration {
             (bearer("wrong"), "iris", 401),
             (api_key("wrong"), "iris", 401),
             (format!("Authorization: {CANARY}-iris\r\n"), "iris", 401),
-            (
-                format!("Authorization: Basic {CANARY}-iris\r\n"),
-                "iris",
-                401,
-            ),
+            (format!("Authorization: Basic {CANARY}-iris\r\n"), "iris", 401),
             ("Authorization: Bearer \r\n".to_owned(), "iris", 401),
             ("X-API-Key: \u{e9}\r\n".to_owned(), "iris", 401),
-            (
-                format!("{}{}", bearer("wrong"), api_key("iris")),
-                "iris",
-                401,
-            ),
+            (format!("{}{}", bearer("wrong"), api_key("iris")), "iris", 401),
         ] {
-            let answer = send(
-                it.address,
-                &post(
-                    &format!("/v1/models/{model}/predict"),
-                    &format!("{headers}{JSON}"),
-                    ROW,
-                ),
-            )
-            .await;
+            let answer =
+                send(it.address, &post(&format!("/v1/models/{model}/predict"), &format!("{headers}{JSON}"), ROW)).await;
             assert_eq!(answer.status, status, "{headers} {model}: {answer:?}");
             match status {
-                401 => assert!(
-                    answer.code() == "unauthenticated"
-                        && answer.head.contains("www-authenticate: bearer")
-                ),
+                401 => assert!(answer.code() == "unauthenticated" && answer.head.contains("www-authenticate: bearer")),
                 403 => assert_eq!(answer.code(), "forbidden"),
                 _ => {}
             }
@@ -1192,61 +812,36 @@ mod integration {
     #[tokio::test]
     async fn all_but_the_probes_needs_a_credential() {
         let it = guarded().await;
-        for (path, expected) in [
-            ("/health", 200),
-            ("/ready", 200),
-            ("/metrics", 401),
-            ("/v1/models", 401),
-            ("/v1/models/iris", 401),
-        ] {
+        for (path, expected) in
+            [("/health", 200), ("/ready", 200), ("/metrics", 401), ("/v1/models", 401), ("/v1/models/iris", 401)]
+        {
             assert_eq!(get(it.address, path).await.status, expected, "{path}");
         }
         let with = async |path: &str, key: &str| {
-            send(
-                it.address,
-                &format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {CANARY}-{key}\r\n\r\n"),
-            )
-            .await
+            send(it.address, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nX-API-Key: {CANARY}-{key}\r\n\r\n")).await
         };
         assert_eq!(with("/metrics", "scraper").await.status, 200);
         assert_eq!(with("/metrics", "iris").await.status, 403);
         assert_eq!(with("/v1/models/iris", "iris").await.status, 200);
         assert_eq!(with("/v1/models/price", "iris").await.status, 403);
         let models = with("/v1/models", "iris").await.json();
-        assert_eq!(
-            models["models"].as_array().unwrap().len(),
-            1,
-            "only what the caller may use: {models}"
-        );
+        assert_eq!(models["models"].as_array().unwrap().len(), 1, "only what the caller may use: {models}");
     }
 
     #[tokio::test]
     async fn an_unauthenticated_body_is_not_kept() {
         let it = guarded().await;
-        let answer = send(
-            it.address,
-            &post("/v1/models/iris/predict", JSON, &" ".repeat(9000)),
-        )
-        .await;
+        let answer = send(it.address, &post("/v1/models/iris/predict", JSON, &" ".repeat(9000))).await;
         assert_eq!(answer.status, 401);
     }
 
     #[tokio::test]
     async fn no_key_shows_anywhere() {
         let it = guarded().await;
-        let credentials =
-            format!("Authorization: Bearer {CANARY}-iris\r\nX-API-Key: {CANARY}-all\r\n{JSON}");
+        let credentials = format!("Authorization: Bearer {CANARY}-iris\r\nX-API-Key: {CANARY}-all\r\n{JSON}");
         let mut seen = String::new();
-        for path in [
-            "/v1/models/iris/predict",
-            "/v1/models/price/predict",
-            "/v1/models",
-            "/nowhere",
-        ] {
-            seen += &format!(
-                "{:?}",
-                send(it.address, &post(path, &credentials, "{")).await
-            );
+        for path in ["/v1/models/iris/predict", "/v1/models/price/predict", "/v1/models", "/nowhere"] {
+            seen += &format!("{:?}", send(it.address, &post(path, &credentials, "{")).await);
         }
         let scrape = format!("GET /metrics HTTP/1.1\r\nHost: x\r\nX-API-Key: {CANARY}-all\r\n\r\n");
         seen += &format!("{:?}", send(it.address, &scrape).await);
@@ -1259,12 +854,7 @@ mod integration {
         let mut fakes = Fakes::default();
         fakes.add::<dyn Monitoring>("prometheus", prometheus().await);
         let it = start_with(config(), fakes).await;
-        predict(
-            it.address,
-            "iris",
-            r#"{"rows": [{"a": 1, "b": 1}, {"a": 1, "b": 1}]}"#,
-        )
-        .await;
+        predict(it.address, "iris", r#"{"rows": [{"a": 1, "b": 1}, {"a": 1, "b": 1}]}"#).await;
         predict(it.address, "iris", "{").await;
         predict(it.address, "panics", ROW).await;
         for path in ["/v1/models/invented", "/invented", "/health"] {
@@ -1286,11 +876,7 @@ mod integration {
         let mut text = String::new();
         for _ in 0..100 {
             let answer = get(it.address, "/metrics").await;
-            assert!(
-                answer
-                    .head
-                    .contains("content-type: text/plain; version=0.0.4")
-            );
+            assert!(answer.head.contains("content-type: text/plain; version=0.0.4"));
             text = answer.body;
             if expected.iter().all(|line| text.contains(line)) {
                 break;
@@ -1314,10 +900,7 @@ mod integration {
         }
         it.http.shutdown().await.unwrap();
         let text = monitoring.export().await.unwrap();
-        assert!(
-            text.contains("route=\"/health\",status=\"200\"} 20\n"),
-            "{text}"
-        );
+        assert!(text.contains("route=\"/health\",status=\"200\"} 20\n"), "{text}");
     }
 
     #[tokio::test]
@@ -1352,35 +935,15 @@ plugins:
 "
         );
         let registry = Registry::from_registrations(&PLUGINS);
-        let platform = registry
-            .activate(Composition::from_yaml(&composition).unwrap())
-            .await
-            .unwrap();
+        let platform = registry.activate(Composition::from_yaml(&composition).unwrap()).await.unwrap();
         let http = platform.get::<dyn ServingPlatform>("http").unwrap();
-        let endpoint = http
-            .deploy(Deployment::new("iris", "iris").server("fake-for-http"))
-            .await
-            .unwrap();
-        let address: SocketAddr = endpoint.url["http://".len()..]
-            .split('/')
-            .next()
-            .unwrap()
-            .parse()
-            .unwrap();
+        let endpoint = http.deploy(Deployment::new("iris", "iris").server("fake-for-http")).await.unwrap();
+        let address: SocketAddr = endpoint.url["http://".len()..].split('/').next().unwrap().parse().unwrap();
 
         assert_eq!(predict(address, "iris", ROW).await.status, 401);
         let known = format!("X-API-Key: {CANARY}\r\n{JSON}");
-        assert_eq!(
-            send(address, &post("/v1/models/iris/predict", &known, ROW))
-                .await
-                .status,
-            200
-        );
-        let shown = format!(
-            "{platform:?} {} {:?}",
-            platform.plan().to_json(),
-            platform.health().await
-        );
+        assert_eq!(send(address, &post("/v1/models/iris/predict", &known, ROW)).await.status, 200);
+        let shown = format!("{platform:?} {} {:?}", platform.plan().to_json(), platform.health().await);
         assert!(!shown.contains("canary"), "{shown}");
         platform.shutdown().await.unwrap();
         assert!(TcpStream::connect(address).await.is_err());
