@@ -16,6 +16,8 @@
 //! Decimals become `REAL`, because SQLite compares and adds text digit by digit: about 15 digits survive. NaN becomes
 //! null: SQLite knows no NaN. Integers above `i64::MAX` are refused, as is every type that is not in the table.
 
+#[cfg(feature = "data-source-sqlite")]
+mod catalog;
 #[cfg(any(feature = "data-source-sqlite", feature = "data-source-files"))]
 mod connections;
 mod deadline;
@@ -29,17 +31,17 @@ mod tests;
 mod types;
 mod write;
 
+#[cfg(feature = "data-source-sqlite")]
+pub(crate) use catalog::{table_schema, tables};
 #[cfg(any(feature = "data-source-sqlite", feature = "data-source-files"))]
-pub(crate) use connections::{Connections, open};
+pub(crate) use connections::Connections;
+#[cfg(feature = "data-source-sqlite")]
+pub(crate) use connections::open;
 pub(crate) use deadline::{Deadline, run};
 pub(crate) use failure::failure;
 #[cfg(any(feature = "data-source-files", feature = "data-processor-sql"))]
 pub(crate) use queries::{allow_everything, allow_queries};
 pub(crate) use read::query;
-#[cfg(feature = "data-source-sqlite")]
-pub(crate) use read::table_schema;
-#[cfg(feature = "data-source-sqlite")]
-pub(crate) use read::tables;
 pub(crate) use write::write;
 
 /// A name as SQL: in quotes, with the quotes inside doubled, so that no name is anything but a name.
