@@ -1,0 +1,2 @@
+//! Present because `links` needs a build script.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Another version of the core, as far as cargo looks at it.

@@ -1,0 +1,1 @@
+//! Cargo refuses to build it.
