@@ -1,5 +1,6 @@
 //! From a composition to a running platform and back: what is refused, in which order things start and stop, and
 //! what a failure leaves behind.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mlx_core::{
     composition::OnFailure,

@@ -1,4 +1,5 @@
 //! The program as a user runs it: with its own composition, with another tracker, and with a wrong one.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mlx_core::JsonValue;
 use std::{
