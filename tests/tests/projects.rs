@@ -3,6 +3,8 @@
 //! Each is copied below the target folder, beside a copy of the workspace's Cargo.lock, so that it is built from the same
 //! crates and nothing is looked up in a registry. All share one target folder.
 
+#![allow(clippy::unwrap_used)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     env, fs,
