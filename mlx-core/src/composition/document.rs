@@ -25,7 +25,7 @@ use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
 /// "#,
 /// )?;
 /// assert_eq!(composition.plugins()[0].name.as_str(), "sqlite");
-/// # mlx_core::Result::Ok(())
+/// # Ok::<(), mlx_core::Error>(())
 /// ```
 ///
 /// Reading one collects mistakes instead of stopping at the first: they are reported together with those that
