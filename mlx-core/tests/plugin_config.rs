@@ -654,3 +654,180 @@ fn the_schemas_of_enums() {
     assert_eq!(Plain::OneTwo.write(), "ONE-TWO");
     assert_eq!(Plain::Three.write(), "THREE");
 }
+
+mod further {
+    use super::*;
+    use mlx_core::config::ByteSize;
+    use std::num::{NonZeroI8, NonZeroU32};
+
+    #[derive(PluginConfig, Debug, PartialEq)]
+    struct Cache {
+        /// Where it is.
+        ///
+        /// A folder that nothing else writes to.
+        #[config(alias = "dir", alias = "folder", pattern = "^/")]
+        path: PathBuf,
+        #[config(default = ByteSize::mib(64), range(ByteSize::kib(1)..=ByteSize::gib(4)), example = "1GiB")]
+        size: ByteSize,
+        #[config(default = 8, env = "CACHE_THREADS", range(1..=MOST))]
+        threads: u32,
+        #[config(default = "lru", one_of = ["lru", "fifo"])]
+        policy: String,
+        #[config(one_of = [1, 2, -4])]
+        factor: Option<i8>,
+        #[config(deprecated = "use `size`", alias = "maxMegabytes")]
+        megabytes: Option<NonZeroU32>,
+        #[config(secret, env = "CACHE_TOKEN", pattern = "^[a-z]+$")]
+        token: Option<String>,
+    }
+    const MOST: u32 = 16;
+
+    /// Reads as a planning does, with `A=1`-like variables.
+    fn planned<T: ConfigValue>(text: &str, variables: &[(&str, &str)]) -> (Option<T>, Vec<Diagnostic>) {
+        let variables = Environment(variables.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect());
+        let node = yaml::parse(&Source::new("t.yaml", text)).unwrap();
+        let mut cx = Reader::plan(&variables);
+        let value = T::read(&node, &mut cx);
+        (value, cx.into_parts().0)
+    }
+
+    #[test]
+    fn a_field_is_found_by_any_of_its_names() {
+        for text in ["path: /a", "dir: /a", "folder: /a"] {
+            assert_eq!(read::<Cache>(text).unwrap().path, PathBuf::from("/a"));
+        }
+        assert_eq!(
+            mistakes::<Cache>("folder: /a\npath: /b\n"),
+            ["MLX0004 folder 1:1 `folder` and `path` are names of the same field"]
+        );
+        assert_eq!(mistakes::<Cache>("dir: a\n"), ["MLX0026 dir 1:6 it does not match the pattern `^/`"]);
+        assert_eq!(mistakes::<Cache>("dir: 1\n"), ["MLX0022 dir 1:6 expected a string, found the integer `1`"]);
+        assert_eq!(mistakes::<Cache>("{}"), ["MLX0021 path 1:1 missing field `path`"]);
+    }
+
+    #[test]
+    fn a_deprecated_field_is_read_with_a_warning() {
+        let (value, found) = planned::<Cache>("path: /a\nmegabytes: 5\n", &[]);
+        assert_eq!(value.unwrap().megabytes, NonZeroU32::new(5));
+        let seen: Vec<_> = found.iter().map(described).collect();
+        assert_eq!(seen, ["MLX0032 megabytes 2:1 the field `megabytes` is deprecated"]);
+        assert!(!found[0].is_error());
+        assert_eq!(found[0].help, ["use `size`"]);
+        assert!(read::<Cache>("path: /a\nmaxMegabytes: 5\n").is_ok(), "a warning stops nothing");
+        assert!(planned::<Cache>("path: /a\n", &[]).1.is_empty());
+    }
+
+    #[test]
+    fn a_variable_stands_in_for_what_the_file_lacks_before_the_default() {
+        let set = [("CACHE_THREADS", "12")];
+        assert_eq!(planned::<Cache>("path: /a\n", &set).0.unwrap().threads, 12);
+        assert_eq!(planned::<Cache>("path: /a\nthreads: 2\n", &set).0.unwrap().threads, 2);
+        assert_eq!(planned::<Cache>("path: /a\n", &[("CACHE_THREADS", "")]).0.unwrap().threads, 8);
+        assert_eq!(read::<Cache>("path: /a\n").unwrap().threads, 8, "plain JSON does not depend on the environment");
+
+        for (value, message) in [
+            ("many", "MLX0022 threads - expected an integer, found the string \"many\""),
+            ("17", "MLX0023 threads - `17` is out of range: expected 1 to 16"),
+        ] {
+            let (_, found) = planned::<Cache>("path: /a\n", &[("CACHE_THREADS", value)]);
+            assert_eq!(found.iter().map(described).collect::<Vec<_>>(), [message]);
+            assert_eq!(found[0].help, ["the value is that of the environment variable `CACHE_THREADS`"]);
+        }
+    }
+
+    #[test]
+    fn a_variable_stands_in_for_a_secret_and_is_not_shown() {
+        let variables = Environment([("CACHE_TOKEN".to_owned(), "hunter2".to_owned())].into());
+        let node = yaml::parse(&Source::new("t.yaml", "path: /a\n")).unwrap();
+        let mut plan = Reader::plan(&variables);
+        assert!(Cache::read(&node, &mut plan).is_none(), "it is read at the start");
+        assert!(plan.into_parts().0.is_empty());
+        let none = Resolved::new();
+        let mut start = Reader::start(&variables, &none);
+        Cache::read(&node, &mut start);
+        let found = start.into_parts().0;
+        assert_eq!(
+            found.iter().map(described).collect::<Vec<_>>(),
+            ["MLX0026 token - it does not match the pattern `^[a-z]+$`"]
+        );
+        assert!(!format!("{found:?}").contains("hunter2"));
+
+        let variables = Environment([("CACHE_TOKEN".to_owned(), "hunter".to_owned())].into());
+        let mut start = Reader::start(&variables, &none);
+        let value = Cache::read(&node, &mut start).unwrap();
+        assert_eq!((value.token.as_deref(), &value.write()["token"]), (Some("hunter"), &json!("[redacted]")));
+    }
+
+    #[test]
+    fn only_listed_values_are_accepted() {
+        let value: Cache = read("path: /a\npolicy: fifo\nfactor: -4\n").unwrap();
+        assert_eq!((value.policy.as_str(), value.factor), ("fifo", Some(-4)));
+        assert_eq!(
+            mistakes::<Cache>("path: /a\npolicy: fifi\nfactor: 3\n"),
+            [
+                "MLX0026 policy 2:9 `fifi` is not one of `lru`, `fifo`",
+                "MLX0026 factor 3:9 `3` is not one of `1`, `2`, `-4`",
+            ]
+        );
+        let found = read::<Cache>("path: /a\npolicy: fifi\n").unwrap_err();
+        assert_eq!(found[0].help, ["did you mean `fifo`?"]);
+    }
+
+    #[test]
+    fn sizes_and_numbers_that_are_not_zero() {
+        #[derive(PluginConfig, Debug)]
+        struct Numbers {
+            size: ByteSize,
+            #[config(range(Duration::from_secs(1)..Duration::from_secs(60)), default = Duration::from_secs(5))]
+            wait: Duration,
+            #[config(range(..=9), default = NonZeroI8::MIN)]
+            step: NonZeroI8,
+        }
+        let value: Numbers = read("size: 3kB\n").unwrap();
+        assert_eq!(value.write(), json!({"size": "3000B", "wait": "5s", "step": -128}));
+        assert_eq!(
+            mistakes::<Numbers>("size: 64\nwait: 1m\nstep: 0\n"),
+            [
+                "MLX0022 size 1:7 expected a size such as `512KiB`, `64MiB` or `1GB`, found the integer `64`",
+                "MLX0023 wait 2:7 `60s` is out of range: expected at least 1s and less than 60s",
+                "MLX0023 step 3:7 zero is out of range: expected any other number",
+            ]
+        );
+        assert_eq!(
+            mistakes::<Cache>("path: /a\nsize: 5GiB\n"),
+            ["MLX0023 size 2:7 `5GiB` is out of range: expected 1KiB to 4GiB"]
+        );
+    }
+
+    #[test]
+    fn a_plugin_whose_pattern_is_wrong_is_told_so() {
+        #[derive(PluginConfig, Debug)]
+        struct Wrong {
+            #[config(pattern = "(")]
+            text: Option<String>,
+        }
+        let found = mistakes::<Wrong>("{}");
+        assert!(found[0].starts_with("MLX0072 text - the plugin's pattern `(` is no regular expression"), "{found:?}");
+    }
+
+    #[test]
+    fn the_schema_says_it_all() {
+        let schema = schema::<Cache>();
+        let property = |name: &str| schema["properties"][name].clone();
+        let path = json!({
+            "type": "string", "pattern": "^/", "title": "Where it is",
+            "description": "A folder that nothing else writes to.",
+        });
+        assert_eq!([property("path"), property("dir"), property("folder")], [path.clone(), path.clone(), path]);
+        assert_eq!(schema["allOf"][0]["oneOf"][1], json!({"required": ["dir"]}));
+        assert_eq!(property("size")["examples"], json!(["1GiB"]));
+        assert_eq!(property("size")["default"], "64MiB");
+        assert_eq!(
+            (&property("threads")["maximum"], &property("threads")["x-mlx-env"]),
+            (&json!(16), &json!("CACHE_THREADS"))
+        );
+        assert_eq!(property("policy")["enum"], json!(["lru", "fifo"]));
+        assert_eq!(property("factor")["enum"], json!([1, 2, -4, null]));
+        assert_eq!(property("megabytes")["deprecated"], true);
+    }
+}

@@ -1,9 +1,11 @@
 //! Ranges of numbers and lengths.
 
-use super::Secret;
+use super::{ByteSize, ConfigValue, Secret};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
+    num::NonZero,
+    time::Duration,
 };
 
 /// A range with optional ends. The lower end is inclusive.
@@ -17,7 +19,7 @@ pub struct Bounds<N> {
     pub exclusive: bool,
 }
 
-impl<N: PartialOrd + Copy> Bounds<N> {
+impl<N: Limit> Bounds<N> {
     /// Whether a number lies inside. NaN lies in no range.
     pub fn contains(&self, number: N) -> bool {
         let above = self.min.is_none_or(|min| number >= min);
@@ -26,10 +28,10 @@ impl<N: PartialOrd + Copy> Bounds<N> {
     }
 }
 
-impl<N: fmt::Display> fmt::Display for Bounds<N> {
+impl<N: Limit> fmt::Display for Bounds<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let below = if self.exclusive { "less than" } else { "at most" };
-        match (&self.min, &self.max) {
+        match (self.min.map(N::show), self.max.map(N::show)) {
             (Some(min), Some(max)) if self.exclusive => write!(f, "at least {min} and less than {max}"),
             (Some(min), Some(max)) => write!(f, "{min} to {max}"),
             (Some(min), None) => write!(f, "at least {min}"),
@@ -39,15 +41,23 @@ impl<N: fmt::Display> fmt::Display for Bounds<N> {
     }
 }
 
+/// An end of a range.
+pub trait Limit: PartialOrd + Copy {
+    /// As it is written in a file.
+    fn show(self) -> String;
+    /// As a schema compares it, if it can: a JSON number.
+    fn number(self) -> Option<f64>;
+}
+
 /// Types whose value can be compared with `#[config(range(…))]`.
 #[diagnostic::on_unimplemented(
-    message = "`range` needs a number, and `{Self}` is none",
+    message = "`range` and numbers in `one_of` need a number, and `{Self}` is none",
     label = "not a number",
     note = "for texts, lists and maps use `#[config(length(…))]`"
 )]
 pub trait Ranged {
     /// The number compared.
-    type Number: PartialOrd + Copy + fmt::Display;
+    type Number: Limit;
     /// Whether messages must not quote it.
     const SECRET: bool = false;
     /// The number, if there is one.
@@ -70,13 +80,48 @@ pub trait Length {
 }
 
 macro_rules! ranged {
-    ($($number:ty),+) => { $(impl Ranged for $number {
-        type Number = $number;
-        fn number(&self) -> Option<$number> { Some(*self) }
-    })+ };
+    ($($number:ty),+) => { $(
+        impl Ranged for $number {
+            type Number = $number;
+            fn number(&self) -> Option<$number> { Some(*self) }
+        }
+        impl Limit for $number {
+            fn show(self) -> String { self.to_string() }
+            fn number(self) -> Option<f64> { Some(self as f64) }
+        }
+    )+ };
 }
 
 ranged!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+
+macro_rules! ranged_non_zero {
+    ($($number:ty),+) => { $(impl Ranged for NonZero<$number> {
+        type Number = $number;
+        fn number(&self) -> Option<$number> { Some(self.get()) }
+    })+ };
+}
+
+ranged_non_zero!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+macro_rules! ranged_texts {
+    ($($type:ty),+) => { $(
+        impl Ranged for $type {
+            type Number = $type;
+            fn number(&self) -> Option<$type> { Some(*self) }
+        }
+        impl Limit for $type {
+            fn show(self) -> String {
+                match self.write() {
+                    serde_json::Value::String(text) => text,
+                    other => other.to_string(),
+                }
+            }
+            fn number(self) -> Option<f64> { None }
+        }
+    )+ };
+}
+
+ranged_texts!(ByteSize, Duration);
 
 impl<T: Ranged> Ranged for Option<T> {
     type Number = T::Number;

@@ -47,11 +47,13 @@ pub struct Field {
     pub schema: fn(&mut SchemaGenerator) -> Schema,
     /// Its default as JSON.
     pub default: Option<fn() -> serde_json::Value>,
-    /// Inclusive least value, greatest value, and whether the greatest is exclusive.
-    pub range: (Option<f64>, Option<f64>, bool),
+    /// Its range.
+    pub range: Limits,
+    /// Its range, where a constant cannot say it.
+    pub limits: Option<fn() -> Limits>,
     /// Least and greatest length, both inclusive.
     pub length: (Option<usize>, Option<usize>),
-    /// A regular expression that the schema tells editors about, or empty.
+    /// A regular expression that its text matches somewhere, or empty.
     pub pattern: &'static str,
     /// For an inherited set of fields: the type they come from.
     pub flatten: Option<&'static Meta>,
@@ -59,6 +61,41 @@ pub struct Field {
     pub defaults: &'static [DefaultOverride],
     /// Where it was declared, when that is not this Rust file: `component.json:7`.
     pub source: &'static str,
+    /// What is said of few fields.
+    pub more: &'static More,
+}
+
+/// Inclusive least value, greatest value, and whether the greatest is exclusive.
+pub type Limits = (Option<f64>, Option<f64>, bool);
+
+/// What is said of few fields. Most share one that says nothing.
+pub struct More {
+    /// Other names in a file.
+    pub aliases: &'static [&'static str],
+    /// The environment variable that stands in when the file lacks the field, or empty.
+    pub env: &'static str,
+    /// What to write instead of the field, if it is deprecated, or empty.
+    pub deprecated: &'static str,
+    /// Examples as JSON.
+    pub examples: &'static [fn() -> serde_json::Value],
+    /// The only values there are, or empty.
+    pub one_of: &'static [Choice],
+}
+
+impl More {
+    /// Nothing more.
+    pub const NONE: More = More { aliases: &[], env: "", deprecated: "", examples: &[], one_of: &[] };
+}
+
+/// One of the only values that a field accepts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Choice {
+    /// A text.
+    Text(&'static str),
+    /// A whole number.
+    Integer(i128),
+    /// Any other number.
+    Float(f64),
 }
 
 /// A variant of an enum.
@@ -92,11 +129,13 @@ impl Field {
             schema,
             default: None,
             range: (None, None, false),
+            limits: None,
             length: (None, None),
             pattern: "",
             flatten: None,
             defaults: &[],
             source: "",
+            more: &More::NONE,
         }
     }
 
@@ -123,6 +162,12 @@ impl Field {
         Field { range: (min, max, exclusive), ..self }
     }
 
+    /// Sets its range, where a constant cannot say it.
+    #[must_use]
+    pub const fn limits(self, limits: fn() -> Limits) -> Self {
+        Field { limits: Some(limits), ..self }
+    }
+
     /// Sets how long it may be.
     #[must_use]
     pub const fn length(self, min: Option<usize>, max: Option<usize>) -> Self {
@@ -133,6 +178,27 @@ impl Field {
     #[must_use]
     pub const fn pattern(self, pattern: &'static str) -> Self {
         Field { pattern, ..self }
+    }
+
+    /// Sets what is said of few fields.
+    #[must_use]
+    pub const fn more(self, more: &'static More) -> Self {
+        Field { more, ..self }
+    }
+
+    /// Whether it has this name in a file.
+    pub const fn is_called(&self, name: &str) -> bool {
+        if equal(self.name, name) {
+            return true;
+        }
+        let mut i = 0;
+        while i < self.more.aliases.len() {
+            if equal(self.more.aliases[i], name) {
+                return true;
+            }
+            i += 1;
+        }
+        false
     }
 
     /// Sets where it was declared.
@@ -169,7 +235,7 @@ impl Meta {
                         return found;
                     }
                 }
-                None if equal(field.name, name) => {
+                None if field.is_called(name) => {
                     let place = match () {
                         () if !field.source.is_empty() => field.source,
                         () if !self.component.is_empty() => self.component,
@@ -225,7 +291,15 @@ pub const fn assert_disjoint(first: &Meta, second: &Meta) {
     while i < fields.len() {
         match fields[i].flatten {
             Some(meta) => assert_disjoint(first, meta),
-            None => assert_undeclared(first, fields[i].name),
+            None => {
+                assert_undeclared(first, fields[i].name);
+                let aliases = fields[i].more.aliases;
+                let mut j = 0;
+                while j < aliases.len() {
+                    assert_undeclared(first, aliases[j]);
+                    j += 1;
+                }
+            }
         }
         i += 1;
     }
@@ -253,6 +327,21 @@ pub const fn assert_public(secret: bool) {
     assert!(
         !secret,
         "the default of a secret would be in the source: make the field optional, or leave the default out"
+    );
+}
+
+/// Refuses, while compiling, an example of a secret, or a list of its values.
+#[track_caller]
+pub const fn assert_shown(secret: bool) {
+    assert!(!secret, "the value of a secret would be in the schema for all to see");
+}
+
+/// Refuses, while compiling, to warn of a field that every file has to have.
+#[track_caller]
+pub const fn assert_avoidable(optional: bool) {
+    assert!(
+        optional,
+        "nobody can do without a deprecated field that is required: make it an `Option`, or give it a default"
     );
 }
 

@@ -3,19 +3,26 @@
 //! `#[derive(PluginConfig)]` writes the implementations of the traits here.
 
 mod bounds;
+mod byte_size;
 pub mod foreign;
 mod located;
 mod meta;
+mod pattern;
 mod reader;
 mod scalars;
 pub mod schema;
 mod secret;
+#[cfg(feature = "url")]
+mod url;
 
-pub use bounds::{Bounds, Length, Ranged};
+pub use bounds::{Bounds, Length, Limit, Ranged};
+pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use located::Located;
 pub use meta::{
-    Content, Field, Meta, Shape, Variant, assert_disjoint, assert_overridable, assert_public, assert_undeclared,
+    Choice, Content, Field, Limits, Meta, More, Shape, Variant, assert_avoidable, assert_disjoint, assert_overridable,
+    assert_public, assert_shown, assert_undeclared,
 };
+pub use pattern::{Pattern, Text};
 pub use reader::{Absent, DefaultOverride, Fields, Place, Reader, Resolved};
 pub use secret::{REDACTED, Secret};
 

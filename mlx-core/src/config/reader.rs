@@ -1,6 +1,6 @@
 //! Reads a value tree into typed values, collecting every mistake on the way.
 
-use super::{Bounds, ConfigValue, Field, Length, Meta, REDACTED, Ranged};
+use super::{Bounds, ConfigValue, Field, Length, Limit, Meta, Pattern, REDACTED, Ranged, Text};
 use crate::{
     diagnostics::{Code, Diagnostic, Location, listing, nearest},
     value::{Map, Node, Reference, Template, TemplateError, Value, Variables},
@@ -51,6 +51,22 @@ pub struct Fields<'n> {
     taken: Vec<bool>,
     /// Defaults that an embedding struct gives to the fields of what it extends.
     defaults: Vec<&'static [DefaultOverride]>,
+    /// Fields that are found by something else than their own name.
+    found: Vec<Found>,
+}
+
+/// A field that is found by something else than its own name.
+struct Found {
+    /// Its own name.
+    key: &'static str,
+    by: By,
+}
+
+enum By {
+    /// The entry of the mapping that has another of its names.
+    Alias(&'static str, usize),
+    /// The environment variable.
+    Variable(&'static str),
 }
 
 /// A default that replaces the one of an inherited field.
@@ -76,12 +92,13 @@ pub struct Place<'n> {
     key: Option<&'static str>,
     location: Option<&'n Location>,
     secret: bool,
+    variable: Option<&'static str>,
 }
 
 impl<'n> Place<'n> {
     /// The value being read itself.
     pub fn of(node: &'n Node) -> Self {
-        Place { key: None, location: node.location.as_ref(), secret: false }
+        Place { key: None, location: node.location.as_ref(), secret: false, variable: None }
     }
 
     /// Keeps the text of a secret out of the excerpt.
@@ -295,6 +312,12 @@ impl<'a> Reader<'a> {
         self.report(diagnostic);
     }
 
+    /// Reports that a text is not written as the field's type is. Quotes it, unless it is secret.
+    #[inline(never)]
+    pub fn unparsed(&mut self, expected: &str, text: &str, node: &Node) {
+        self.expected(expected, &Node { value: Value::String(text.to_owned()), location: node.location.clone() });
+    }
+
     /// Reports that the value is not what the field holds. Quotes it, unless it is secret.
     #[inline(never)]
     pub fn expected(&mut self, expected: &str, node: &Node) {
@@ -343,6 +366,7 @@ impl<'a> Reader<'a> {
                 location: node.location.as_ref(),
                 taken: vec![false; map.len()],
                 defaults: Vec::new(),
+                found: Vec::new(),
             }),
             _ => {
                 self.expected("a mapping", node);
@@ -370,11 +394,11 @@ impl<'a> Reader<'a> {
         read: fn(&Node, &mut Reader<'a>) -> Option<T>,
         absent: Absent<T>,
     ) -> Option<T> {
-        self.path.push(Segment::Key(Cow::Borrowed(key)));
+        self.path.push(Segment::Key(Cow::Borrowed(fields.written(key))));
         let value = match fields.take(key) {
             Some(node) => read(node, self),
-            None => match (fields.default_of(key), absent) {
-                (Some(value), _) => read(&Node { location: fields.location.cloned(), ..Node::from(value) }, self),
+            None => match (fields.stand_in(key), absent) {
+                (Some(node), _) => self.of_variable(fields.variable(key), |cx| read(&node, cx)),
                 (None, Absent::Value(default)) => Some(default()),
                 (None, Absent::Default(default)) => default(fields.location, self),
                 (None, Absent::Missing(missing)) => {
@@ -399,8 +423,66 @@ impl<'a> Reader<'a> {
         read: fn(&Node, &mut Reader<'a>) -> Option<T>,
         absent: Absent<T>,
     ) -> Option<T> {
-        let Some(node) = fields.take(key) else { return self.read_field(fields, key, read, absent) };
-        self.nested(key, |cx| cx.hidden(node, read))
+        if let Some(node) = fields.take(key) {
+            return self.nested(fields.written(key), |cx| cx.hidden(node, read));
+        }
+        match fields.stand_in(key) {
+            Some(node) => {
+                let variable = fields.variable(key);
+                self.nested(key, |cx| cx.of_variable(variable, |cx| cx.hidden(&node, read)))
+            }
+            None => self.read_field(fields, key, read, absent),
+        }
+    }
+
+    /// Reads something; what it reports is said to come from an environment variable.
+    fn of_variable<T>(&mut self, variable: Option<&'static str>, read: impl FnOnce(&mut Self) -> T) -> T {
+        let before = self.diagnostics.len();
+        let value = read(self);
+        if let Some(name) = variable {
+            for diagnostic in &mut self.diagnostics[before..] {
+                diagnostic.help.push(format!("the value is that of the environment variable `{name}`"));
+            }
+        }
+        value
+    }
+
+    /// Finds a field by another of its names, or the environment variable that stands in for it, and warns of it if
+    /// it is deprecated. The environment is looked at only where `${env:NAME}` is: not in a literal reading.
+    #[inline(never)]
+    pub fn look_for(&mut self, fields: &mut Fields<'_>, field: &'static Field) {
+        let more = field.more;
+        let mut given = fields.position(field.name);
+        for alias in more.aliases {
+            let Some(index) = fields.position(alias) else { continue };
+            fields.taken[index] = true;
+            match given {
+                None => fields.found.push(Found { key: field.name, by: By::Alias(alias, index) }),
+                Some(first) => {
+                    let first = fields.entry(first);
+                    let message = format!("`{alias}` and `{}` are names of the same field", first.key);
+                    let diagnostic = Diagnostic::error(Code::DuplicateKey, message)
+                        .at(fields.entry(index).key_location.as_ref())
+                        .related("it is given here already", first.key_location.as_ref())
+                        .help("remove one of the two");
+                    self.nested(*alias, |cx| cx.report(diagnostic));
+                }
+            }
+            given = given.or(Some(index));
+        }
+        let set = |cx: &Self| cx.variables.env(more.env).is_some_and(|value| !value.is_empty());
+        let variable = given.is_none() && !more.env.is_empty() && self.stage != Stage::Literal && set(self);
+        if variable {
+            fields.found.push(Found { key: field.name, by: By::Variable(more.env) });
+        }
+        if !more.deprecated.is_empty() && (variable || given.is_some()) {
+            let key = fields.written(field.name);
+            let diagnostic = Diagnostic::warning(Code::DeprecatedField, format!("the field `{key}` is deprecated"))
+                .at(given.and_then(|index| fields.entry(index).key_location.as_ref()))
+                .help(more.deprecated);
+            let place = variable.then_some(more.env);
+            self.nested(key, |cx| cx.of_variable(place, |cx| cx.report(diagnostic)));
+        }
     }
 
     /// Reads a value that is hidden whatever its type.
@@ -458,7 +540,8 @@ impl<'a> Reader<'a> {
     pub fn range<T: Ranged>(&mut self, place: Place<'_>, value: &Option<T>, bounds: &Bounds<T::Number>) {
         let Some(number) = value.as_ref().and_then(Ranged::number) else { return };
         if !bounds.contains(number) {
-            let number = if T::SECRET || self.is_secret() { "the value".to_owned() } else { format!("`{number}`") };
+            let number =
+                if T::SECRET || self.is_secret() { "the value".to_owned() } else { format!("`{}`", number.show()) };
             let place = place.hidden(T::SECRET);
             self.refused(place, Code::OutOfRange, format!("{number} is out of range: expected {bounds}"));
         }
@@ -472,6 +555,64 @@ impl<'a> Reader<'a> {
             let unit = T::UNIT;
             let place = place.hidden(T::SECRET);
             self.refused(place, Code::WrongLength, format!("it has {length} {unit}: expected {bounds} {unit}"));
+        }
+    }
+
+    /// Checks a text against the regular expression of its field.
+    #[inline(never)]
+    pub fn pattern<T: Text>(&mut self, place: Place<'_>, value: &Option<T>, pattern: &'static Pattern) {
+        let text = value.as_ref().and_then(Text::text);
+        self.matches(place.hidden(T::SECRET), text, pattern);
+    }
+
+    fn matches(&mut self, place: Place<'_>, text: Option<&str>, pattern: &'static Pattern) {
+        match (pattern.compiled(), text) {
+            // Said whatever the value is: the mistake is the plugin's.
+            (Err(why), _) => {
+                let message = format!("the plugin's pattern `{}` is no regular expression: {why}", pattern.as_str());
+                self.refused(place, Code::BadRegistration, message);
+            }
+            (Ok(regex), Some(text)) if !regex.is_match(text) => {
+                self.refused(
+                    place,
+                    Code::InvalidValue,
+                    format!("it does not match the pattern `{}`", pattern.as_str()),
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Checks a text against the only ones that its field accepts.
+    #[inline(never)]
+    pub fn one_of_texts<T: Text>(&mut self, place: Place<'_>, value: &Option<T>, known: &[&'static str]) {
+        let Some(text) = value.as_ref().and_then(Text::text) else { return };
+        if !known.contains(&text) {
+            let secret = T::SECRET || self.is_secret();
+            let near = nearest(text, known.iter().copied()).filter(|_| !secret);
+            let given = if secret { "the value".to_owned() } else { format!("`{text}`") };
+            let known: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
+            self.not_one_of(place.hidden(T::SECRET), given, &known, near);
+        }
+    }
+
+    /// Checks a number against the only ones that its field accepts.
+    #[inline(never)]
+    pub fn one_of_numbers<T: Ranged>(&mut self, place: Place<'_>, value: &Option<T>, known: &[T::Number]) {
+        let Some(number) = value.as_ref().and_then(Ranged::number) else { return };
+        if !known.contains(&number) {
+            let secret = T::SECRET || self.is_secret();
+            let given = if secret { "the value".to_owned() } else { format!("`{}`", number.show()) };
+            let known: Vec<String> = known.iter().map(|known| format!("`{}`", known.show())).collect();
+            self.not_one_of(place.hidden(T::SECRET), given, &known, None);
+        }
+    }
+
+    fn not_one_of(&mut self, place: Place<'_>, given: String, known: &[String], near: Option<&str>) {
+        let before = self.diagnostics.len();
+        self.refused(place, Code::InvalidValue, format!("{given} is not one of {}", known.join(", ")));
+        if let (Some(near), Some(diagnostic)) = (near, self.diagnostics.get_mut(before)) {
+            diagnostic.help.insert(0, format!("did you mean `{near}`?"));
         }
     }
 
@@ -494,10 +635,10 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn refused(&mut self, place: Place<'_>, code: Code, message: String) {
         self.secrets += u32::from(place.secret);
-        match place.key {
-            Some(key) => self.nested(key, |cx| cx.error(code, message, place.location)),
-            None => self.error(code, message, place.location),
-        }
+        self.of_variable(place.variable, |cx| match place.key {
+            Some(key) => cx.nested(key, |cx| cx.error(code, message, place.location)),
+            None => cx.error(code, message, place.location),
+        });
         self.secrets -= u32::from(place.secret);
     }
 
@@ -566,10 +707,52 @@ impl<'a> Reader<'a> {
 }
 
 impl<'n> Fields<'n> {
-    fn take(&mut self, key: &str) -> Option<&'n Node> {
-        let index = self.map.iter().position(|entry| entry.key == key)?;
+    fn position(&self, key: &str) -> Option<usize> {
+        self.map.iter().position(|entry| entry.key == key)
+    }
+
+    fn entry(&self, index: usize) -> &'n crate::value::Entry {
+        &self.map.entries()[index]
+    }
+
+    fn take(&mut self, key: &'static str) -> Option<&'n Node> {
+        let index = match self.position(key) {
+            Some(index) => index,
+            None => match self.found(key)? {
+                By::Alias(_, index) => *index,
+                By::Variable(_) => return None,
+            },
+        };
         self.taken[index] = true;
-        self.map.iter().nth(index).map(|entry| &entry.value)
+        Some(&self.entry(index).value)
+    }
+
+    fn found(&self, key: &str) -> Option<&By> {
+        self.found.iter().find(|found| found.key == key).map(|found| &found.by)
+    }
+
+    /// The name under which the field `key` stands in the file.
+    fn written(&self, key: &'static str) -> &'static str {
+        match self.found(key) {
+            Some(By::Alias(alias, _)) => alias,
+            _ => key,
+        }
+    }
+
+    fn variable(&self, key: &str) -> Option<&'static str> {
+        match self.found(key) {
+            Some(By::Variable(name)) => Some(name),
+            _ => None,
+        }
+    }
+
+    /// What is read in place of a field that is not in the file.
+    #[inline(never)]
+    fn stand_in(&self, key: &str) -> Option<Node> {
+        match self.variable(key) {
+            Some(name) => Some(Node::new(Value::String(format!("${{env:{name}}}")))),
+            None => self.default_of(key).map(|value| Node { location: self.location.cloned(), ..Node::from(value) }),
+        }
     }
 
     /// Everything that has not been read yet; it counts as read from now on.
@@ -586,17 +769,18 @@ impl<'n> Fields<'n> {
 
     /// The value of the field `key`, for a check.
     pub fn place(&self, key: &'static str) -> Place<'n> {
-        Place { key: Some(key), location: self.location_of(key), secret: false }
+        let location = self.location_of(key);
+        Place { key: Some(self.written(key)), location, secret: false, variable: self.variable(key) }
     }
 
     /// The whole mapping, for a check.
     pub fn whole(&self) -> Place<'n> {
-        Place { key: None, location: self.location, secret: false }
+        Place { key: None, location: self.location, secret: false, variable: None }
     }
 
     /// Where the value of `key` was written.
-    pub fn location_of(&self, key: &str) -> Option<&'n Location> {
-        self.map.get(key).and_then(|node| node.location.as_ref())
+    pub fn location_of(&self, key: &'static str) -> Option<&'n Location> {
+        self.map.get(self.written(key)).and_then(|node| node.location.as_ref())
     }
 
     /// Reads inherited fields with other defaults. The outermost override of a field wins.

@@ -1,6 +1,6 @@
 //! How the types of the standard library are read.
 
-use super::{ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Shape, schema};
+use super::{ByteSize, ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Shape, schema};
 use crate::{
     config::Fields,
     diagnostics::{Code, Location},
@@ -11,6 +11,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::{BuildHasher, Hash},
     net::{IpAddr, SocketAddr},
+    num::NonZero,
     path::PathBuf,
     time::Duration,
 };
@@ -84,6 +85,32 @@ macro_rules! integers {
 
 integers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
+macro_rules! non_zero {
+    ($($number:ty),+) => { $(impl ConfigValue for NonZero<$number> {
+        fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+            let read = <$number>::read(node, cx)?;
+            let number = NonZero::new(read);
+            if number.is_none() {
+                cx.error(Code::OutOfRange, "zero is out of range: expected any other number", node.location.as_ref());
+            }
+            number
+        }
+        fn write(&self) -> serde_json::Value {
+            self.get().into()
+        }
+        fn schema(_: &mut SchemaGenerator) -> Schema {
+            match <$number>::MIN {
+                0 => json_schema!({"type": "integer", "minimum": 1, "maximum": <$number>::MAX}),
+                min => json_schema!({
+                    "type": "integer", "minimum": min, "maximum": <$number>::MAX, "not": {"const": 0},
+                }),
+            }
+        }
+    })+ };
+}
+
+non_zero!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
 macro_rules! floats {
     ($($number:ty),+) => { $(impl ConfigValue for $number {
         fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
@@ -115,7 +142,7 @@ fn parsed<T: std::str::FromStr>(node: &Node, cx: &mut Reader<'_>, expected: &str
     let text = cx.string(node)?;
     let value = text.parse().ok();
     if value.is_none() {
-        cx.expected(expected, node);
+        cx.unparsed(expected, &text, node);
     }
     value
 }
@@ -164,7 +191,7 @@ impl ConfigValue for Duration {
         let text = cx.string(node)?;
         let duration = duration(&text);
         if duration.is_none() {
-            cx.expected(EXPECTED, node);
+            cx.unparsed(EXPECTED, &text, node);
         }
         duration
     }
@@ -407,6 +434,7 @@ defaults! {
     impl[] String;
     impl[] PathBuf;
     impl[] Duration;
+    impl[] ByteSize;
     impl[] serde_json::Value;
     impl[T: ConfigValue] Option<T>;
     impl[T: ConfigValue] Vec<T>;

@@ -1,6 +1,6 @@
 //! JSON Schema (draft 2020-12) of configuration types, made from their [`Meta`].
 
-use super::{Content, Field, Meta, Shape, Variant};
+use super::{Choice, Content, Field, Meta, Shape, Variant};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 
@@ -64,47 +64,83 @@ pub fn anything(_: &mut SchemaGenerator) -> Schema {
 fn object(fields: &'static [Field], generator: &mut SchemaGenerator, tag: Option<(&str, &str)>) -> Schema {
     let mut properties = Map::new();
     let mut required = Vec::new();
-    let mut open = false;
     if let Some((tag, name)) = tag {
         properties.insert(tag.to_owned(), json!({"type": "string", "const": name}));
         required.push(Value::from(tag));
     }
-    collect(fields, &mut Vec::new(), generator, &mut properties, &mut required, &mut open);
-    let mut schema = json_schema!({"type": "object", "properties": properties});
-    if !required.is_empty() {
-        schema.insert("required".to_owned(), required.into());
+    let mut object = Object { properties, required, ..Object::default() };
+    object.collect(fields, &mut Vec::new(), generator);
+    let mut schema = json_schema!({"type": "object", "properties": object.properties});
+    if !object.required.is_empty() {
+        schema.insert("required".to_owned(), object.required.into());
     }
-    if !open {
+    if !object.names.is_empty() {
+        schema.insert("allOf".to_owned(), object.names.into());
+    }
+    if !object.open {
         schema.insert("additionalProperties".to_owned(), false.into());
     }
     schema
 }
 
-fn collect(
-    fields: &'static [Field],
-    overrides: &mut Vec<&'static [super::DefaultOverride]>,
-    generator: &mut SchemaGenerator,
-    properties: &mut Map<String, Value>,
-    required: &mut Vec<Value>,
-    open: &mut bool,
-) {
-    for field in fields {
-        match field.flatten {
-            Some(Meta { shape: Shape::Struct(inherited), .. }) => {
-                overrides.push(field.defaults);
-                collect(inherited, overrides, generator, properties, required, open);
-                overrides.pop();
-            }
-            Some(_) => *open = true,
-            None => {
-                let overridden = overrides.iter().flat_map(|level| level.iter()).find(|d| d.name == field.name);
-                let default = overridden.map(|d| d.value).or(field.default);
-                properties.insert(field.name.to_owned(), property(field, default, generator).to_value());
-                if default.is_none() && !field.optional {
-                    required.push(field.name.into());
+/// The schema of a mapping, in parts.
+#[derive(Default)]
+struct Object {
+    properties: Map<String, Value>,
+    required: Vec<Value>,
+    /// That a field with several names is given under one of them.
+    names: Vec<Value>,
+    /// Whether there may be other settings.
+    open: bool,
+}
+
+impl Object {
+    fn collect(
+        &mut self,
+        fields: &'static [Field],
+        overrides: &mut Vec<&'static [super::DefaultOverride]>,
+        generator: &mut SchemaGenerator,
+    ) {
+        for field in fields {
+            match field.flatten {
+                Some(Meta { shape: Shape::Struct(inherited), .. }) => {
+                    overrides.push(field.defaults);
+                    self.collect(inherited, overrides, generator);
+                    overrides.pop();
+                }
+                Some(_) => self.open = true,
+                None => {
+                    let overridden = overrides.iter().flat_map(|level| level.iter()).find(|d| d.name == field.name);
+                    self.field(field, overridden.map(|d| d.value).or(field.default), generator);
                 }
             }
         }
+    }
+
+    fn field(&mut self, field: &'static Field, default: Option<fn() -> Value>, generator: &mut SchemaGenerator) {
+        let schema = property(field, default, generator).to_value();
+        // The environment may have what the file lacks.
+        let required = default.is_none() && !field.optional && field.more.env.is_empty();
+        let aliases = field.more.aliases;
+        for alias in aliases {
+            self.properties.insert((*alias).to_owned(), schema.clone());
+        }
+        self.properties.insert(field.name.to_owned(), schema);
+        if aliases.is_empty() {
+            if required {
+                self.required.push(field.name.into());
+            }
+            return;
+        }
+        let names = std::iter::once(&field.name).chain(aliases);
+        let given: Vec<Value> = names.map(|name| json!({"required": [name]})).collect();
+        self.names.push(match required {
+            true => json!({"oneOf": given}),
+            false => {
+                let none = json!({"not": {"anyOf": given.clone()}});
+                json!({"oneOf": given.into_iter().chain([none]).collect::<Vec<_>>()})
+            }
+        });
     }
 }
 
@@ -113,8 +149,16 @@ fn property(field: &Field, default: Option<fn() -> Value>, generator: &mut Schem
     if field.secret {
         schema = secret(schema);
     }
-    describe(&mut schema, field.doc);
-    let (min, max, exclusive) = field.range;
+    match field.doc.split_once("\n\n") {
+        // Of several paragraphs the first is a title.
+        Some((title, rest)) => {
+            schema.insert("title".to_owned(), title.replace('\n', " ").trim_end_matches('.').into());
+            describe(&mut schema, rest.trim_start());
+        }
+        None => describe(&mut schema, field.doc),
+    }
+    let more = field.more;
+    let (min, max, exclusive) = field.limits.map_or(field.range, |limits| limits());
     let number = |n: f64| if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) };
     if let Some(min) = min {
         schema.insert("minimum".to_owned(), number(min));
@@ -137,11 +181,38 @@ fn property(field: &Field, default: Option<fn() -> Value>, generator: &mut Schem
     if !field.pattern.is_empty() {
         schema.insert("pattern".to_owned(), field.pattern.into());
     }
+    if !more.one_of.is_empty() {
+        let nothing = schema.get("type").and_then(Value::as_array).map(|_| Value::Null);
+        schema.insert("enum".to_owned(), more.one_of.iter().map(Choice::to_json).chain(nothing).collect());
+    }
+    if !more.deprecated.is_empty() {
+        schema.insert("deprecated".to_owned(), true.into());
+        schema.insert("x-mlx-deprecated".to_owned(), more.deprecated.into());
+    }
+    if !more.env.is_empty() {
+        schema.insert("x-mlx-env".to_owned(), more.env.into());
+    }
+    if !more.examples.is_empty() {
+        schema.insert("examples".to_owned(), more.examples.iter().map(|example| example()).collect());
+    }
     // The default of a secret would be in the open.
     if let (Some(default), false) = (default, field.secret) {
         schema.insert("default".to_owned(), default());
     }
     schema
+}
+
+impl Choice {
+    fn to_json(&self) -> Value {
+        match *self {
+            Choice::Text(text) => text.into(),
+            Choice::Integer(number) => match i64::try_from(number) {
+                Ok(number) => number.into(),
+                Err(_) => u64::try_from(number).map_or(Value::Null, Value::from),
+            },
+            Choice::Float(number) => number.into(),
+        }
+    }
 }
 
 /// Marks a schema as that of a secret.

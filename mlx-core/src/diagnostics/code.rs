@@ -73,6 +73,8 @@ codes! {
     BadReference = 30, "malformed reference";
     /// The plugin that resolves a secret could not deliver it when the plugin that needs it was started.
     SecretUnavailable = 31, "secret unavailable";
+    /// The field is still read, but its plugin means to give it up. The message says what to write instead.
+    DeprecatedField = 32, "deprecated field";
 
     /// No plugin of this name is linked into the program. Fix the spelling, or link the crate that has it with
     /// `mlx_core::link!(crate_name);`.

@@ -179,6 +179,11 @@ impl Map {
         self.entries.iter()
     }
 
+    /// The entries in the order they were written.
+    pub(crate) fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
     /// The value of `key`.
     pub fn get(&self, key: &str) -> Option<&Node> {
         self.entry(key).map(|entry| &entry.value)

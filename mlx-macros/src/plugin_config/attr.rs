@@ -58,8 +58,14 @@ pub(super) struct Field<'a> {
     pub(super) range: Option<Attr<Range>>,
     pub(super) length: Option<Attr<Range>>,
     pub(super) pattern: Option<Attr<LitStr>>,
+    pub(super) one_of: Option<Attr<OneOf>>,
     pub(super) validate: Option<Attr<Path>>,
     pub(super) rename: Option<Attr<LitStr>>,
+    /// Other names in a file.
+    pub(super) aliases: Vec<Attr<LitStr>>,
+    pub(super) env: Option<Attr<LitStr>>,
+    pub(super) deprecated: Option<Attr<LitStr>>,
+    pub(super) examples: Vec<Attr<Expr>>,
     pub(super) serde: Option<Attr<()>>,
     pub(super) flatten: Option<Attr<()>>,
     pub(super) extends: Option<Attr<()>>,
@@ -96,20 +102,37 @@ pub(super) struct Range {
     pub(super) exclusive: bool,
 }
 
+/// The only values there are.
+pub(super) enum OneOf {
+    Texts(Vec<LitStr>),
+    /// Literals, with their signs.
+    Numbers(Vec<Expr>),
+}
+
 impl Range {
     pub(super) fn ends(&self) -> impl Iterator<Item = &Expr> {
         self.min.iter().chain(&self.max)
+    }
+
+    /// Whether its ends are numbers written out.
+    pub(super) fn is_literal(&self) -> bool {
+        self.ends().all(|end| number(end).is_some())
     }
 }
 
 const CONTAINER: [&str; 5] = ["component", "crate", "rename_all", "tag", "validate"];
 const VARIANT: [&str; 2] = ["rename", "rename_all"];
-const FIELD: [&str; 13] = [
+const FIELD: [&str; 18] = [
+    "alias",
     "default",
+    "deprecated",
+    "env",
+    "example",
     "extends",
     "flatten",
     "length",
     "non_empty",
+    "one_of",
     "pattern",
     "range",
     "rename",
@@ -217,8 +240,13 @@ impl<'a> Field<'a> {
             range: None,
             length: None,
             pattern: None,
+            one_of: None,
             validate: None,
             rename: None,
+            aliases: Vec::new(),
+            env: None,
+            deprecated: None,
+            examples: Vec::new(),
             serde: None,
             flatten: None,
             extends: None,
@@ -234,7 +262,12 @@ impl<'a> Field<'a> {
                 "non_empty" => set(&mut field.length, meta, non_empty, errors),
                 "pattern" => set(&mut field.pattern, meta, text, errors),
                 "validate" => set(&mut field.validate, meta, path, errors),
+                "one_of" => set(&mut field.one_of, meta, one_of, errors),
                 "rename" => set(&mut field.rename, meta, text, errors),
+                "alias" => add(&mut field.aliases, meta, text),
+                "env" => set(&mut field.env, meta, text, errors),
+                "deprecated" => set(&mut field.deprecated, meta, text, errors),
+                "example" => add(&mut field.examples, meta, value),
                 "serde" => set(&mut field.serde, meta, flag, errors),
                 "flatten" => set(&mut field.flatten, meta, flag, errors),
                 "extends" => set(&mut field.extends, meta, flag, errors),
@@ -253,6 +286,13 @@ impl<'a> Field<'a> {
     /// Whether the fields of its type are laid flat, and by which attribute.
     pub(super) fn inherits(&self) -> Option<&Attr<()>> {
         self.extends.as_ref().or(self.flatten.as_ref())
+    }
+
+    /// Its names in the file, the first of which is its own.
+    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
+        let alias = |Attr { value, .. }: &Attr<LitStr>| Name { span: value.span(), text: value.value() };
+        let own = Name { span: self.name.span, text: self.name.text.clone() };
+        std::iter::once(own).chain(self.aliases.iter().map(alias))
     }
 
     /// Whether it is itself a setting of the file.
@@ -364,6 +404,17 @@ fn set<'m, T>(
     Ok(())
 }
 
+/// Stores what an attribute says that may be there several times.
+fn add<'m, T>(
+    list: &mut Vec<Attr<T>>,
+    meta: &ParseNestedMeta<'m>,
+    parse: impl FnOnce(&ParseNestedMeta<'m>) -> syn::Result<T>,
+) -> syn::Result<()> {
+    let value = parse(meta)?;
+    list.push(Attr { span: meta.path.span(), value });
+    Ok(())
+}
+
 fn flag(meta: &ParseNestedMeta<'_>) -> syn::Result<()> {
     if meta.input.is_empty() || meta.input.peek(Token![,]) {
         return Ok(());
@@ -393,6 +444,37 @@ fn path(meta: &ParseNestedMeta<'_>) -> syn::Result<Path> {
     let value = meta.value()?;
     let span = value.span();
     value.parse().map_err(|_| syn::Error::new(span, expected))
+}
+
+fn value(meta: &ParseNestedMeta<'_>) -> syn::Result<Expr> {
+    if !meta.input.peek(Token![=]) {
+        let key = key(meta);
+        return Err(syn::Error::new(meta.path.span(), format!("expected a value: `{key} = …`")));
+    }
+    Ok(ungrouped(meta.value()?.parse()?))
+}
+
+fn one_of(meta: &ParseNestedMeta<'_>) -> syn::Result<OneOf> {
+    const EXPECTED: &str = "expected a list of values: `one_of = [\"a\", \"b\"]` or `one_of = [1, 2]`";
+    if !meta.input.peek(Token![=]) {
+        return Err(syn::Error::new(meta.path.span(), EXPECTED));
+    }
+    let list = match ungrouped(meta.value()?.parse()?) {
+        Expr::Array(list) if !list.elems.is_empty() => list.elems,
+        other => return Err(syn::Error::new_spanned(other, EXPECTED)),
+    };
+    let values: Vec<Expr> = list.into_iter().map(ungrouped).collect();
+    if let [Expr::Lit(syn::ExprLit { lit: Lit::Str(_), .. }), ..] = values.as_slice() {
+        let text = |value: Expr| match value {
+            Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
+            other => Err(syn::Error::new_spanned(other, "expected a string, as the first value is")),
+        };
+        return values.into_iter().map(text).collect::<syn::Result<_>>().map(OneOf::Texts);
+    }
+    match values.iter().find(|value| number(value).is_none()) {
+        Some(other) => Err(syn::Error::new_spanned(other, "expected a string or a number, written out")),
+        None => Ok(OneOf::Numbers(values)),
+    }
 }
 
 fn default(meta: &ParseNestedMeta<'_>, errors: &Errors) -> syn::Result<Default> {
@@ -484,6 +566,15 @@ pub(super) fn number(expr: &Expr) -> Option<f64> {
         Expr::Lit(syn::ExprLit { lit: Lit::Int(int), .. }) => int.base10_digits().parse().ok(),
         Expr::Lit(syn::ExprLit { lit: Lit::Float(float), .. }) => float.base10_digits().parse().ok(),
         Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => number(expr).map(|number| -number),
+        _ => None,
+    }
+}
+
+/// The value of an integer written out, with its sign.
+pub(super) fn integer(expr: &Expr) -> Option<i128> {
+    match expr {
+        Expr::Lit(syn::ExprLit { lit: Lit::Int(int), .. }) => int.base10_digits().parse().ok(),
+        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => integer(expr).map(|number| -number),
         _ => None,
     }
 }

@@ -52,7 +52,7 @@ use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, parse_quote, spanned::Spanned};
 
-use super::attr::{self, Attr, Container, Data, Field, Name, Range, Shape, Variant};
+use super::attr::{self, Attr, Container, Data, Field, Name, OneOf, Range, Shape, Variant};
 
 pub(super) fn expand(container: &Container<'_>) -> TokenStream {
     let bounds = Bounds::new(container);
@@ -166,10 +166,11 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
     let doc = &container.doc;
     let component = container.component.as_ref().map_or(String::new(), |component| component.value.value());
     let (generics, arguments, clause) = bounds.value();
-    let Fields { metas, reads, members, writes, .. } = writer.fields(fields, |field, _| {
-        let member = &field.member;
-        quote!(&self.#member)
-    });
+    let Fields { metas, reads, members, writes, .. } =
+        writer.fields(fields, &quote!(<Self as __mlx::config::ConfigFields>::META.fields()), |field, _| {
+            let member = &field.member;
+            quote!(&self.#member)
+        });
     let assertions = writer.inline_assertions();
     let validate = writer.validate(&quote!(__fields.whole()));
     let implementations = quote! {
@@ -423,7 +424,7 @@ impl Writer<'_> {
             ),
             Shape::Struct(fields) => {
                 let Fields { metas, reads, members, patterns, writes } =
-                    self.fields(fields, |_, variable| quote!(#variable));
+                    self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), |_, variable| quote!(#variable));
                 (
                     quote!(Fields(&[#(#metas),*])),
                     quote! {
@@ -471,7 +472,9 @@ impl Writer<'_> {
         let (ident, name, doc) = (&variant.syn.ident, &variant.name.text, &variant.doc);
         let Fields { metas, reads, members, patterns, writes } = match &variant.shape {
             Shape::Unit => Fields::default(),
-            Shape::Struct(fields) => self.fields(fields, |_, variable| quote!(#variable)),
+            Shape::Struct(fields) => {
+                self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), |_, variable| quote!(#variable))
+            }
             // The content's fields stand beside the tag.
             Shape::Tuple(fields) => {
                 let mut written = Fields::default();
@@ -519,19 +522,23 @@ impl Writer<'_> {
         }
     }
 
-    /// The fields; `access` is a reference to the value of one.
-    fn fields(&mut self, fields: &[Field<'_>], access: impl Fn(&Field<'_>, &Ident) -> TokenStream) -> Fields {
+    /// The fields; `metas` is the list of their entries in `Meta`, and `access` a reference to the value of one.
+    fn fields(
+        &mut self,
+        fields: &[Field<'_>],
+        metas: &TokenStream,
+        access: impl Fn(&Field<'_>, &Ident) -> TokenStream,
+    ) -> Fields {
         let mut written = Fields::default();
         // A map takes every setting that is left, so what is inherited is read last.
         let (inherited, own): (Vec<_>, Vec<_>) = fields.iter().enumerate().partition(|(_, f)| f.inherits().is_some());
         for (index, field) in &own {
-            self.own(&mut written, field, *index, &access(field, &variable(*index)));
+            self.own(&mut written, field, *index, metas, &access(field, &variable(*index)));
         }
         for (nth, (index, field)) in inherited.iter().enumerate() {
             let meta = FieldType::of(field).meta();
-            for (_, own) in own.iter().filter(|(_, own)| own.is_setting()) {
-                let Name { span, text } = &own.name;
-                self.assertions.push(quote_spanned!(*span=> __mlx::config::assert_undeclared(#meta, #text)));
+            for Name { span, text } in own.iter().filter(|(_, own)| own.is_setting()).flat_map(|(_, own)| own.names()) {
+                self.assertions.push(quote_spanned!(span=> __mlx::config::assert_undeclared(#meta, #text)));
             }
             for (_, earlier) in &inherited[..nth] {
                 let (earlier, span) = (FieldType::of(earlier).meta(), field.ty.span());
@@ -543,7 +550,14 @@ impl Writer<'_> {
     }
 
     /// One field that is a setting, or is skipped.
-    fn own(&mut self, written: &mut Fields, field: &Field<'_>, index: usize, access: &TokenStream) {
+    fn own(
+        &mut self,
+        written: &mut Fields,
+        field: &Field<'_>,
+        index: usize,
+        metas: &TokenStream,
+        access: &TokenStream,
+    ) {
         let (member, ty) = (&field.member, field.ty);
         if field.skip.is_some() {
             let default = path(ty, &quote!(::core::default::Default), "default");
@@ -567,6 +581,11 @@ impl Writer<'_> {
                 quote!(Missing(#missing))
             }
         };
+        if !field.aliases.is_empty() || field.env.is_some() || field.deprecated.is_some() {
+            let nth = written.metas.len();
+            written.reads.push(quote!(__cx.look_for(__fields, &#metas[#nth]);));
+        }
+        self.assert_consistent(field, &types);
         written
             .reads
             .push(quote!(let #variable = __cx.#method(__fields, #key, #read, __mlx::config::Absent::#absent);));
@@ -636,6 +655,18 @@ impl Writer<'_> {
         function
     }
 
+    /// What only the type of the field can contradict.
+    fn assert_consistent(&mut self, field: &Field<'_>, types: &FieldType<'_>) {
+        let (optional, secret) = types.kind();
+        let shown = field.examples.first().map(|attr| attr.span).or(field.one_of.as_ref().map(|attr| attr.span));
+        if let Some(span) = shown {
+            self.assertions.push(quote_spanned!(span=> __mlx::config::assert_shown(#secret)));
+        }
+        if let (Some(Attr { span, .. }), None) = (&field.deprecated, &field.default) {
+            self.assertions.push(quote_spanned!(*span=> __mlx::config::assert_avoidable(#optional)));
+        }
+    }
+
     /// What `Meta` says of a field that is a setting.
     fn setting_meta(&self, field: &Field<'_>, types: &FieldType<'_>, default: Option<&Ident>) -> TokenStream {
         let (name, doc, schema) = (&field.name.text, &field.doc, types.schema());
@@ -651,9 +682,13 @@ impl Writer<'_> {
             }
             (None, None) => None,
         };
-        let range = field.range.as_ref().map(|Attr { value: Range { min, max, exclusive }, .. }| {
-            let (min, max) = (option(min.as_ref().map(float)), option(max.as_ref().map(float)));
-            quote!(.range(#min, #max, #exclusive))
+        let range = field.range.as_ref().map(|Attr { value: range, .. }| {
+            let (min, max, exclusive) = limits(range);
+            match range.is_literal() {
+                true => quote!(.range(#min, #max, #exclusive)),
+                // What is no number cannot be made one in a constant.
+                false => quote!(.limits(|| (#min, #max, #exclusive))),
+            }
         });
         let length = field.length.as_ref().map(|attr| {
             let (min, max) = lengths(&attr.value);
@@ -661,9 +696,10 @@ impl Writer<'_> {
         });
         let pattern = field.pattern.as_ref().map(|Attr { value, .. }| quote!(.pattern(#value)));
         let source = field.source.as_ref().map(|Attr { value, .. }| quote!(.source(#value)));
+        let more = more(field);
         quote! {
             __mlx::config::Field::new(#name, #doc, #schema)
-                .kind(#optional, #secret) #default #range #length #pattern #source
+                .kind(#optional, #secret) #default #range #length #pattern #source #more
         }
     }
 
@@ -683,12 +719,30 @@ impl Writer<'_> {
                 __cx.length(#place, &#variable, &__mlx::config::Bounds { min: #min, max: #max, exclusive: false });
             }
         });
+        let pattern = field.pattern.as_ref().map(|Attr { span, value }| {
+            let variable = Ident::new(&variable.to_string(), *span);
+            quote_spanned! {*span=>
+                __cx.pattern(#place, &#variable, {
+                    static __PATTERN: __mlx::config::Pattern = __mlx::config::Pattern::new(#value);
+                    &__PATTERN
+                });
+            }
+        });
+        let one_of = field.one_of.as_ref().map(|Attr { span, value }| {
+            let variable = Ident::new(&variable.to_string(), *span);
+            match value {
+                OneOf::Texts(texts) => quote_spanned!(*span=> __cx.one_of_texts(#place, &#variable, &[#(#texts),*]);),
+                OneOf::Numbers(numbers) => {
+                    quote_spanned!(*span=> __cx.one_of_numbers(#place, &#variable, &[#(#numbers),*]);)
+                }
+            }
+        });
         let validate = field.validate.as_ref().map(|Attr { value: check, .. }| {
             let (ty, (_, secret)) = (field.ty, types.kind());
             let run = quote_spanned!(check.span()=> #check(__value));
             quote!(__cx.validate(#place, #variable.as_ref(), #secret, |__value: &#ty| #run);)
         });
-        let checks = quote!(#range #length #validate);
+        let checks = quote!(#range #length #pattern #one_of #validate);
         match field.secret {
             Some(_) if !checks.is_empty() => quote!(__cx.secret(|__cx| { #checks });),
             _ => checks,
@@ -716,6 +770,42 @@ impl Writer<'_> {
         }
         let assertions = std::mem::take(&mut self.assertions);
         Some(quote!(#(const { #assertions };)*))
+    }
+}
+
+/// What `Meta` says of few fields.
+fn more(field: &Field<'_>) -> Option<TokenStream> {
+    let aliases = field.aliases.iter().map(|Attr { value, .. }| value);
+    let aliases = (!field.aliases.is_empty()).then(|| quote!(aliases: &[#(#aliases),*],));
+    let examples = field.examples.iter().map(|Attr { value, .. }| {
+        let write = quote_spanned!(value.span()=> __mlx::config::foreign::write(&(#value)));
+        quote!(|| #write)
+    });
+    let examples = (!field.examples.is_empty()).then(|| quote!(examples: &[#(#examples),*],));
+    let env = field.env.as_ref().map(|Attr { value, .. }| quote!(env: #value,));
+    let deprecated = field.deprecated.as_ref().map(|Attr { value, .. }| quote!(deprecated: #value,));
+    let one_of = field.one_of.as_ref().map(|Attr { value, .. }| {
+        let choices: Vec<TokenStream> = match value {
+            OneOf::Texts(texts) => texts.iter().map(|text| quote!(Text(#text))).collect(),
+            OneOf::Numbers(numbers) => numbers.iter().map(choice).collect(),
+        };
+        quote!(one_of: &[#(__mlx::config::Choice::#choices),*],)
+    });
+    let given = quote!(#aliases #examples #env #deprecated #one_of);
+    (!given.is_empty()).then(|| quote!(.more(&__mlx::config::More { #given ..__mlx::config::More::NONE })))
+}
+
+/// A number of `one_of`. Its suffix, if it has one, is for the check.
+fn choice(number: &Expr) -> TokenStream {
+    match attr::integer(number) {
+        Some(integer) => {
+            let integer = Literal::i128_unsuffixed(integer);
+            quote!(Integer(#integer))
+        }
+        None => {
+            let float = Literal::f64_suffixed(attr::number(number).unwrap_or_default());
+            quote!(Float(#float))
+        }
     }
 }
 
@@ -810,12 +900,13 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
     }
 }
 
-/// A limit as `f64`.
-fn float(expr: &Expr) -> TokenStream {
-    match attr::number(expr) {
-        Some(number) => Literal::f64_suffixed(number).to_token_stream(),
-        None => quote!((#expr) as ::core::primitive::f64),
-    }
+/// The ends of a range as `Option<f64>`s.
+fn limits(range: &Range) -> (TokenStream, TokenStream, bool) {
+    let limit = |end: Option<&Expr>| match end {
+        Some(expr) if attr::number(expr).is_none() => quote!(__mlx::config::Limit::number(#expr)),
+        literal => option(literal.and_then(attr::number).map(Literal::f64_suffixed)),
+    };
+    (limit(range.min.as_ref()), limit(range.max.as_ref()), range.exclusive)
 }
 
 /// The least and the greatest length, both inclusive.

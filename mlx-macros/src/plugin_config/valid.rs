@@ -3,8 +3,8 @@
 use proc_macro2::Span;
 use syn::{Expr, ExprLit, Lit, spanned::Spanned};
 
-use super::attr::{self, Attr, Container, Data, Default, Field, Name, Range, Shape};
-use crate::errors::Errors;
+use super::attr::{self, Attr, Container, Data, Default, Field, Name, OneOf, Range, Shape, Variant};
+use crate::errors::{Errors, duplicate};
 
 pub(super) fn check(container: &Container<'_>, errors: &Errors) {
     no_union(container, errors);
@@ -25,6 +25,12 @@ pub(super) fn check(container: &Container<'_>, errors: &Errors) {
         foreign_types_check_themselves(field, errors);
         ranges_are_of_numbers(field, errors);
         ranges_are_not_empty(field, errors);
+        secret_is_not_shown(field, errors);
+        choices_say_it_all(field, errors);
+        choices_are_unique(field, errors);
+        texts_say_something(field, errors);
+        variables_have_names(field, errors);
+        defaults_pass_their_checks(field, errors);
     }
 }
 
@@ -84,8 +90,9 @@ fn tag_is_on_an_enum(container: &Container<'_>, errors: &Errors) {
 /// The tag stands in the same mapping as the variant's fields.
 fn tag_is_no_field(container: &Container<'_>, errors: &Errors) {
     let Some(tag) = container.tag.as_ref().map(|tag| tag.value.value()) else { return };
-    for field in container.fields().filter(|field| field.is_setting() && field.name.text == tag) {
-        errors.at(field.name.span, format!("field `{tag}` has the name of the enum's tag"));
+    let names = container.fields().filter(|field| field.is_setting()).flat_map(Field::names);
+    for name in names.filter(|name| name.text == tag) {
+        errors.at(name.span, format!("field `{tag}` has the name of the enum's tag"));
     }
 }
 
@@ -98,22 +105,23 @@ fn component_is_on_a_struct(container: &Container<'_>, errors: &Errors) {
 
 /// A file can mean only one of them.
 fn names_are_unique(container: &Container<'_>, errors: &Errors) {
-    let check = |names: &mut dyn Iterator<Item = &Name>, what: &str| {
-        let mut seen: Vec<&str> = Vec::new();
+    let check = |names: &mut dyn Iterator<Item = Name>, what: &str| {
+        let mut seen: Vec<String> = Vec::new();
         for Name { span, text } in names {
             if text.is_empty() {
-                errors.at(*span, format!("the {what} has no name"));
-            } else if seen.contains(&text.as_str()) {
-                errors.at(*span, format!("duplicate {what} `{text}`"));
+                errors.at(span, format!("the {what} has no name"));
+            } else if seen.contains(&text) {
+                errors.at(span, format!("duplicate {what} `{text}`"));
             }
             seen.push(text);
         }
     };
-    let fields = |fields: &[Field<'_>]| check(&mut settings(fields).map(|field| &field.name), "field");
+    let fields = |fields: &[Field<'_>]| check(&mut settings(fields).flat_map(Field::names), "field");
     match &container.data {
         Data::Struct(own) => fields(own),
         Data::Enum(variants) => {
-            check(&mut variants.iter().map(|variant| &variant.name), "variant");
+            let name = |variant: &Variant<'_>| Name { span: variant.name.span, text: variant.name.text.clone() };
+            check(&mut variants.iter().map(name), "variant");
             for variant in variants {
                 if let Shape::Struct(own) = &variant.shape {
                     fields(own);
@@ -154,6 +162,9 @@ fn tuples_have_no_names(container: &Container<'_>, errors: &Errors) {
     };
     for field in newtypes {
         let given = [
+            ("alias", field.aliases.first().map(|attr| attr.span)),
+            ("deprecated", field.deprecated.as_ref().map(|attr| attr.span)),
+            ("env", field.env.as_ref().map(|attr| attr.span)),
             ("default", field.default.as_ref().map(|attr| attr.span)),
             ("rename", field.rename.as_ref().map(|attr| attr.span)),
             ("flatten", field.flatten.as_ref().map(|attr| attr.span)),
@@ -220,7 +231,8 @@ fn skipped_fields_say_nothing(field: &Field<'_>, errors: &Errors) {
 /// Their values are opaque here.
 fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
     if field.serde.is_some() && field.inherits().is_none() && field.skip.is_none() {
-        let given = all(field).into_iter().filter(|(other, _)| ["length", "pattern", "range"].contains(other));
+        let given =
+            all(field).into_iter().filter(|(other, _)| ["length", "one_of", "pattern", "range"].contains(other));
         refuse(given, errors, |other| {
             format!("`{other}` conflicts with `serde`: the type checks itself; use `validate`")
         });
@@ -255,16 +267,112 @@ fn ranges_are_not_empty(field: &Field<'_>, errors: &Errors) {
     }
 }
 
+/// It would be in the schema for all to see.
+fn secret_is_not_shown(field: &Field<'_>, errors: &Errors) {
+    if field.secret.is_some() && field.is_setting() {
+        let given = all(field).into_iter().filter(|(other, _)| ["example", "one_of"].contains(other));
+        refuse(given, errors, |other| format!("`{other}` conflicts with `secret`: the schema would show the value"));
+    }
+}
+
+/// A list of the only values leaves nothing to check.
+fn choices_say_it_all(field: &Field<'_>, errors: &Errors) {
+    if field.one_of.is_some() && field.is_setting() && field.serde.is_none() {
+        let given = all(field).into_iter().filter(|(other, _)| ["length", "pattern", "range"].contains(other));
+        refuse(given, errors, |other| {
+            format!("`{other}` conflicts with `one_of`, which lists the only values there are")
+        });
+    }
+}
+
+/// The second would change nothing.
+fn choices_are_unique(field: &Field<'_>, errors: &Errors) {
+    match field.one_of.as_ref().map(|attr| &attr.value) {
+        Some(OneOf::Texts(texts)) => {
+            let values: Vec<_> = texts.iter().map(syn::LitStr::value).collect();
+            for (_, text) in texts.iter().enumerate().filter(|(nth, _)| values[..*nth].contains(&values[*nth])) {
+                errors.on(text, duplicate("value", &text.value()));
+            }
+        }
+        Some(OneOf::Numbers(numbers)) => {
+            let values: Vec<_> = numbers.iter().map(attr::number).collect();
+            for (_, number) in numbers.iter().enumerate().filter(|(nth, _)| values[..*nth].contains(&values[*nth])) {
+                errors.on(number, duplicate("value", &quote::quote!(#number).to_string()));
+            }
+        }
+        None => {}
+    }
+}
+
+/// What is empty says nothing.
+fn texts_say_something(field: &Field<'_>, errors: &Errors) {
+    for (key, attr) in [("pattern", &field.pattern), ("deprecated", &field.deprecated)] {
+        if let Some(Attr { value, .. }) = attr.as_ref().filter(|attr| attr.value.value().trim().is_empty()) {
+            errors.on(value, format!("`{key}` is empty"));
+        }
+    }
+}
+
+/// Portable names: <https://pubs.opengroup.org/onlinepubs/9799919799/basedefs/V1_chap08.html>.
+fn variables_have_names(field: &Field<'_>, errors: &Errors) {
+    let Some(Attr { value, .. }) = &field.env else { return };
+    let name = value.value();
+    let portable = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if name.is_empty() || name.starts_with(|c: char| c.is_ascii_digit()) || !name.chars().all(portable) {
+        errors.on(value, "expected the name of an environment variable: letters, digits and `_`, no digit first");
+    }
+}
+
+/// A default that a file could not say is a mistake; one that is written out can be checked here.
+fn defaults_pass_their_checks(field: &Field<'_>, errors: &Errors) {
+    let Some(Attr { value: Default::Value(default), .. }) = &field.default else { return };
+    let text = match default {
+        Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
+        _ => None,
+    };
+    let outside = |value: f64, Range { min, max, exclusive }: &Range| {
+        let above = min.as_ref().and_then(attr::number).is_some_and(|min| value < min);
+        let max = max.as_ref().and_then(attr::number);
+        above || max.is_some_and(|max| value > max || (*exclusive && value == max))
+    };
+    let number = attr::number(default);
+    if let (Some(range), Some(number)) = (&field.range, number)
+        && outside(number, &range.value)
+    {
+        errors.on(default, "the default is outside the range");
+    }
+    if let (Some(length), Some(text)) = (&field.length, &text)
+        && outside(text.chars().count() as f64, &length.value)
+    {
+        errors.on(default, "the default does not have the length");
+    }
+    let known = match field.one_of.as_ref().map(|attr| &attr.value) {
+        Some(OneOf::Texts(texts)) => text.is_none_or(|text| texts.iter().any(|known| known.value() == text)),
+        Some(OneOf::Numbers(numbers)) => {
+            number.is_none_or(|number| numbers.iter().any(|known| attr::number(known) == Some(number)))
+        }
+        None => true,
+    };
+    if !known {
+        errors.on(default, "the default is not among the values of `one_of`");
+    }
+}
+
 /// Every attribute that is given, and where.
-fn all(field: &Field<'_>) -> [(&'static str, Option<Span>); 12] {
+fn all(field: &Field<'_>) -> [(&'static str, Option<Span>); 17] {
     fn span<T>(attr: &Option<Attr<T>>) -> Option<Span> {
         attr.as_ref().map(|attr| attr.span)
     }
     [
+        ("alias", field.aliases.first().map(|attr| attr.span)),
         ("default", span(&field.default)),
+        ("deprecated", span(&field.deprecated)),
+        ("env", span(&field.env)),
+        ("example", field.examples.first().map(|attr| attr.span)),
         ("extends", span(&field.extends)),
         ("flatten", span(&field.flatten)),
         ("length", span(&field.length)),
+        ("one_of", span(&field.one_of)),
         ("pattern", span(&field.pattern)),
         ("range", span(&field.range)),
         ("rename", span(&field.rename)),

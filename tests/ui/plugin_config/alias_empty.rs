@@ -1,0 +1,14 @@
+//! A name says something.
+
+use mlx_core::PluginConfig;
+
+#[derive(PluginConfig)]
+struct Config {
+    #[config(alias = "")]
+    size: u32,
+}
+
+fn main() {
+    fn config<T: PluginConfig>() {}
+    config::<Config>();
+}
