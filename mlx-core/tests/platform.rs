@@ -894,6 +894,25 @@ async fn what_cannot_run_alone_is_refused() {
     }
 }
 
+#[test]
+fn without_a_runtime_there_is_an_error_and_no_panic() {
+    fn now<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+        let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+        match std::pin::pin!(future).poll(&mut cx) {
+            std::task::Poll::Ready(result) => result,
+            std::task::Poll::Pending => Err(Error::internal("it waits")),
+        }
+    }
+    let registry = plugins();
+    for error in [
+        now(registry.activate(yaml("plugins: []"))).unwrap_err(),
+        now(registry.create::<dyn Probe>("base", json!({}))).unwrap_err(),
+    ] {
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert!(error.to_string().contains("mlx_core::block_on"), "{error}");
+    }
+}
+
 // -------------------------------------------------------------------------------------------------------- the registry
 
 #[test]

@@ -5,6 +5,7 @@ use crate::{
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
     plugin::{Cardinality, PluginMetadata, Requirement},
     registry::{Checked, Registration, Registry},
+    value::Node,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -157,8 +158,13 @@ impl<'c> Resolver<'c> {
                 Cardinality::OnePer(setting) => {
                     let mut seen: HashMap<String, &Candidate<'_>> = HashMap::new();
                     for candidate in group {
-                        let value = candidate.checked.effective.as_ref().and_then(|config| config.get(setting));
-                        let Some(value) = value.filter(|value| !value.is_null()).map(ToString::to_string) else {
+                        // Without defaults where a secret is still to be looked up.
+                        let written = || candidate.entry.config.as_map()?.get(setting).map(Node::to_json);
+                        let value = match &candidate.checked.effective {
+                            Some(config) => config.get(setting).cloned(),
+                            None => written(),
+                        };
+                        let Some(value) = value.filter(|value| !value.is_null()).map(|value| value.to_string()) else {
                             continue;
                         };
                         if let Some(first) = seen.get(&value) {

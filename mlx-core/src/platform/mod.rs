@@ -60,11 +60,12 @@ impl Platform {
     /// # Errors
     /// As [`Registry::activate`].
     pub async fn start(plan: Plan) -> Result<Platform> {
+        let runtime = step::runtime()?;
         let cancellation = CancellationToken::new();
         let given_up = cancellation.clone().drop_guard();
         let (answer, answered) = oneshot::channel();
         // In a task of its own, so that a caller who stops waiting does not leave half a platform behind.
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             let result = start::start(plan, cancellation).await.map(|running| Platform { running });
             if let Err(Ok(unwanted)) = answer.send(result)
                 && let Err(error) = unwanted.shutdown().await
@@ -127,6 +128,7 @@ impl Platform {
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, [`Cancelled`](crate::ErrorKind::Cancelled) when
     /// the context was cancelled, else what the plugin reported.
     pub async fn execute(&self, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
+        step::runtime()?;
         let position = self.running.position_of_any(id)?;
         let lease = self.running.slots[position].lease()?;
         let plugin = start::lifecycle(&lease)?;
@@ -147,6 +149,11 @@ impl Platform {
     /// Asks all plugins how they are, at the same time. A plugin that takes longer than five seconds, or panics, is
     /// unhealthy.
     pub async fn health(&self) -> PlatformHealth {
+        if let Err(error) = step::runtime() {
+            let labels = self.running.plan.steps().iter().map(|step| step.label());
+            let plugins = labels.map(|label| (label, Health::unhealthy(error.to_string()))).collect();
+            return PlatformHealth { status: HealthStatus::Unhealthy, plugins };
+        }
         let mut tasks = JoinSet::new();
         for (position, status) in self.running.statuses().into_iter().enumerate() {
             let label = self.running.plan.steps[position].label();
@@ -183,6 +190,7 @@ impl Platform {
     /// # Errors
     /// What could not be stopped cleanly.
     pub async fn shutdown(&self) -> Result<()> {
+        step::runtime()?;
         standalone::stopped(stop::stop_all(&self.running).await)
     }
 

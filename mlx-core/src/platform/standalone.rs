@@ -1,6 +1,6 @@
 //! One plugin without a composition.
 
-use super::{start, stop};
+use super::{start, step, stop};
 use crate::{
     composition::{START_TIMEOUT, STOP_TIMEOUT},
     config::Resolved,
@@ -71,6 +71,7 @@ impl Registry {
     }
 
     fn usable(&self) -> Result<()> {
+        step::runtime()?;
         match self.problems() {
             [] => Ok(()),
             problems => Err(Error::from_diagnostics("the registry", problems.to_vec())),
@@ -108,6 +109,7 @@ impl<C: ?Sized + Send + Sync + 'static> Standalone<C> {
     /// # Errors
     /// What the plugin could not give back.
     pub async fn shutdown(self) -> Result<()> {
+        step::runtime()?;
         let name = self.slot.name().to_owned();
         let found = stop::stop_slot(&name, &self.slot, STOP_TIMEOUT).await;
         stopped(found)

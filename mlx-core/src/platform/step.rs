@@ -22,6 +22,13 @@ pub(super) enum StepError {
     Cancelled,
 }
 
+/// The runtime that the caller is in. Timers and tasks panic without one.
+pub(super) fn runtime() -> Result<Handle> {
+    Handle::try_current().map_err(|_| {
+        Error::unsupported("plugins need a tokio runtime: use `mlx_core::block_on`, or `#[tokio::main]` on `main`")
+    })
+}
+
 /// Runs a step of the life cycle. When its deadline has passed or it is cancelled, the step is dropped at its next
 /// pause; what it yields after that is given to `abandon`, so that nothing stays open.
 ///
