@@ -7,7 +7,11 @@ use crate::{
     handle::{Handle, Instance, Lease},
 };
 use async_trait::async_trait;
-use std::sync::Arc;
+use std::{
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+};
 
 /// What the author of a plugin writes beside the contract. Only [`initialize`](Plugin::initialize) has no default.
 ///
@@ -63,61 +67,95 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     /// Why the plugin cannot work.
     async fn initialize(config: Self::Config, cx: &InitContext) -> Result<Self>;
 
+    // `#[async_trait]` would write the bodies of the defaults into every plugin anew. They are spelt out as it spells
+    // them, so that a plugin's own `async fn` takes their place.
+
     /// Does the plugin's own job, if it has one beside its contract.
     ///
     /// # Errors
     /// Why it failed. Without an implementation: [`Unsupported`](crate::ErrorKind::Unsupported).
-    async fn execute(&self, _: &ExecutionContext) -> Result<ComponentResult> {
-        Err(Error::unsupported("this plugin has no job of its own to execute; call its contract instead"))
+    fn execute<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        _: &'life1 ExecutionContext,
+    ) -> LifecycleFuture<'async_trait, ComponentResult>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        no_job()
     }
 
     /// Says how the plugin is. It should look at what the plugin depends on, and be quick.
     ///
     /// # Errors
     /// An error counts as unhealthy.
-    async fn health(&self) -> Result<Health> {
-        Ok(Health::healthy())
+    fn health<'life0, 'async_trait>(&'life0 self) -> LifecycleFuture<'async_trait, Health>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        healthy()
     }
 
     /// Gives back what the plugin holds. No call is in flight any more; none will come.
     ///
     /// # Errors
     /// What could not be given back; it is reported, and the shutdown of the others goes on.
-    async fn shutdown(&self) -> Result<()> {
-        Ok(())
+    fn shutdown<'life0, 'async_trait>(&'life0 self) -> LifecycleFuture<'async_trait, ()>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        nothing_held()
     }
 }
 
+/// What a step of a plugin's life returns: what an `async fn` is under `#[async_trait]`.
+pub type LifecycleFuture<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
+
+fn no_job<'a>() -> LifecycleFuture<'a, ComponentResult> {
+    let error = Error::unsupported("this plugin has no job of its own to execute; call its contract instead");
+    Box::pin(ready(Err(error)))
+}
+
+fn healthy<'a>() -> LifecycleFuture<'a, Health> {
+    Box::pin(ready(Ok(Health::healthy())))
+}
+
+fn nothing_held<'a>() -> LifecycleFuture<'a, ()> {
+    Box::pin(ready(Ok(())))
+}
+
 /// A running plugin as the platform sees it, whatever its type.
-#[async_trait]
 pub trait Lifecycle: Send + Sync + 'static {
     /// See [`Plugin::execute`].
     ///
     /// # Errors
     /// What the plugin reported.
-    async fn execute(&self, cx: &ExecutionContext) -> Result<ComponentResult>;
+    fn execute<'a>(&'a self, cx: &'a ExecutionContext) -> LifecycleFuture<'a, ComponentResult>;
     /// See [`Plugin::health`].
     ///
     /// # Errors
     /// What the plugin reported.
-    async fn health(&self) -> Result<Health>;
+    fn health(&self) -> LifecycleFuture<'_, Health>;
     /// See [`Plugin::shutdown`].
     ///
     /// # Errors
     /// What the plugin reported.
-    async fn shutdown(&self) -> Result<()>;
+    fn shutdown(&self) -> LifecycleFuture<'_, ()>;
 }
 
-#[async_trait]
+// No futures of its own around the plugin's: they would be compiled, and allocated, for every plugin.
 impl<P: Plugin> Lifecycle for P {
-    async fn execute(&self, cx: &ExecutionContext) -> Result<ComponentResult> {
-        Plugin::execute(self, cx).await
+    fn execute<'a>(&'a self, cx: &'a ExecutionContext) -> LifecycleFuture<'a, ComponentResult> {
+        Plugin::execute(self, cx)
     }
-    async fn health(&self) -> Result<Health> {
-        Plugin::health(self).await
+    fn health(&self) -> LifecycleFuture<'_, Health> {
+        Plugin::health(self)
     }
-    async fn shutdown(&self) -> Result<()> {
-        Plugin::shutdown(self).await
+    fn shutdown(&self) -> LifecycleFuture<'_, ()> {
+        Plugin::shutdown(self)
     }
 }
 

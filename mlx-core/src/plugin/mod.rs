@@ -11,6 +11,6 @@ pub use context::{ExecutionContext, InitContext, NoPeers, Peers};
 pub use health::{Health, HealthStatus};
 pub use kind::{Cardinality, KindInfo, PLANNED_TYPES, PluginKind};
 pub(crate) use lifecycle::instance_of;
-pub use lifecycle::{Declared, Lifecycle, Plugin};
+pub use lifecycle::{Declared, Lifecycle, LifecycleFuture, Plugin};
 pub use metadata::{Declaration, PluginMetadata, Requirement, Resources, Stability, SwapKind};
 pub use result::{ComponentResult, ComponentStatus};

@@ -29,8 +29,9 @@ pub struct Checked {
 /// type.
 pub struct Registration {
     metadata: &'static PluginMetadata,
-    check: fn(&Node, Reader<'_>) -> Checked,
-    start: fn(&Node, Reader<'_>, InitContext) -> Result<StartFuture, Vec<Diagnostic>>,
+    // Compiled for every plugin, so they do no more than needs its type.
+    check: fn(&Node, &mut Reader<'_>) -> Option<serde_json::Value>,
+    start: fn(&Node, &mut Reader<'_>, InitContext) -> Option<StartFuture>,
     schema: fn(&mut SchemaGenerator) -> Schema,
 }
 
@@ -55,7 +56,10 @@ impl Registration {
 
     /// Reads the configuration without starting anything. `path` is what paths in messages begin with.
     pub fn check(&self, config: &Node, variables: &dyn Variables, path: &str) -> Checked {
-        (self.check)(config, Reader::plan(variables).within(path))
+        let mut cx = Reader::plan(variables).within(path);
+        let effective = (self.check)(config, &mut cx);
+        let (diagnostics, references) = cx.into_parts();
+        Checked { diagnostics, references, effective }
     }
 
     /// Reads the configuration, secrets included, and returns the start of the plugin, which has not begun yet.
@@ -70,7 +74,9 @@ impl Registration {
         path: &str,
         cx: InitContext,
     ) -> Result<StartFuture, Vec<Diagnostic>> {
-        (self.start)(config, Reader::start(variables, resolved).within(path), cx)
+        let mut reader = Reader::start(variables, resolved).within(path);
+        let start = (self.start)(config, &mut reader, cx);
+        reader.finish(start)
     }
 
     /// The JSON Schema of the configuration.
@@ -85,20 +91,20 @@ impl fmt::Debug for Registration {
     }
 }
 
-fn check<C: PluginConfig>(config: &Node, mut cx: Reader<'_>) -> Checked {
-    let value = C::read(config, &mut cx);
-    let (diagnostics, references) = cx.into_parts();
-    Checked { diagnostics, references, effective: value.map(|value| value.write()) }
+#[expect(clippy::manual_map, reason = "`map` and its closure would be two more functions for every plugin")]
+fn check<C: PluginConfig>(config: &Node, cx: &mut Reader<'_>) -> Option<serde_json::Value> {
+    match C::read(config, cx) {
+        Some(value) => Some(value.write()),
+        None => None,
+    }
 }
 
-fn start<P: Plugin + Declared>(
-    config: &Node,
-    mut cx: Reader<'_>,
-    init: InitContext,
-) -> Result<StartFuture, Vec<Diagnostic>> {
-    let config = P::Config::read(config, &mut cx);
-    let config = cx.finish(config)?;
-    Ok(Box::pin(initialize::<P>(config, init)))
+#[expect(clippy::manual_map, reason = "`map` and its closure would be two more functions for every plugin")]
+fn start<P: Plugin + Declared>(config: &Node, cx: &mut Reader<'_>, init: InitContext) -> Option<StartFuture> {
+    match P::Config::read(config, cx) {
+        Some(config) => Some(Box::pin(initialize::<P>(config, init))),
+        None => None,
+    }
 }
 
 /// Starts a plugin from its typed configuration.
