@@ -50,11 +50,7 @@ where
     let runtime = Handle::current();
     let task = spawn_blocking(move || {
         runtime.block_on(async move {
-            let result = tokio::select! {
-                biased;
-                result = step => result,
-                () = watched.cancelled() => return,
-            };
+            let Some(result) = watched.run_until_cancelled(step).await else { return };
             if let Err(Ok(late)) = answer.send(result) {
                 abandon(late).await;
             }
@@ -75,13 +71,7 @@ pub(super) async fn contain<T: Send + 'static>(
     cancellation: CancellationToken,
     job: impl Future<Output = Result<T>> + Send + 'static,
 ) -> Result<T, StepError> {
-    let task = tokio::spawn(async move {
-        tokio::select! {
-            biased;
-            result = job => Some(result),
-            () = cancellation.cancelled() => None,
-        }
-    });
+    let task = tokio::spawn(async move { cancellation.run_until_cancelled(job).await });
     // A caller who stops waiting ends the job.
     let mut task = AbortOnDrop(task);
     match (&mut task.0).await {
