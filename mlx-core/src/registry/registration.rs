@@ -99,7 +99,6 @@ fn check<C: PluginConfig>(config: &Node, cx: &mut Reader<'_>) -> Option<serde_js
     }
 }
 
-#[expect(clippy::manual_map, reason = "`map` and its closure would be two more functions for every plugin")]
 fn start<P: Plugin + Declared>(config: &Node, cx: &mut Reader<'_>, init: InitContext) -> Option<StartFuture> {
     match P::Config::read(config, cx) {
         Some(config) => Some(Box::pin(initialize::<P>(config, init))),
