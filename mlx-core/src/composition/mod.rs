@@ -4,6 +4,7 @@ mod document;
 mod order;
 mod plan;
 mod resolve;
+mod schema;
 
 pub use document::{Composition, CompositionBuilder, OnFailure, PluginEntry, START_TIMEOUT, STOP_TIMEOUT};
 pub use plan::{Deferred, Plan, Step};

@@ -1,0 +1,192 @@
+//! The JSON Schema of the compositions that this program can start.
+
+use crate::registry::{Registration, Registry};
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// What a `${…}` reference looks like; it can stand for any scalar.
+const REFERENCE: &str = r"\$\{";
+
+/// A duration as the reader takes it, such as `1h30m`.
+const DURATION: &str = "^([0-9]+(ns|us|ms|s|m|h|d))+$";
+
+impl Registry {
+    /// The JSON Schema (draft 2020-12) of a composition for exactly this program: the plugin types and names that are
+    /// linked, and for each of them its settings. An editor that is given it offers names and settings, and marks
+    /// what is wrong.
+    ///
+    /// What no schema can say is checked by [`resolve`](Registry::resolve) alone: conflicts, requirements, how many
+    /// plugins of a type may run.
+    pub fn composition_schema(&self) -> Schema {
+        let mut generator = SchemaGenerator::default();
+        let mut by_kind: BTreeMap<&str, Vec<&Registration>> = BTreeMap::new();
+        for registration in self.iter() {
+            by_kind.entry(registration.metadata().kind.name).or_default().push(registration);
+        }
+        let mut rules = Vec::new();
+        for (kind, plugins) in &by_kind {
+            let names: Vec<Value> =
+                plugins.iter().map(|plugin| described(plugin.metadata().name, plugin.metadata().description)).collect();
+            rules.push(json!({
+                "if": {"properties": {"type": {"const": kind}}, "required": ["type"]},
+                "then": {"properties": {"name": {"oneOf": names}}},
+            }));
+            for plugin in plugins {
+                let mut settings = plugin.schema(&mut generator).to_value();
+                let name = plugin.metadata().name;
+                let mut then = json!({});
+                if has_required(&settings, &generator) {
+                    then["required"] = json!(["config"]);
+                }
+                allow_references(&mut settings);
+                // Without settings, `config:` is null.
+                then["properties"] = match then.get("required") {
+                    Some(_) => json!({"config": settings}),
+                    None => json!({"config": {"anyOf": [settings, {"type": "null"}]}}),
+                };
+                rules.push(json!({
+                    "if": {"properties": {"type": {"const": kind}, "name": {"const": name}}, "required": ["type", "name"]},
+                    "then": then,
+                }));
+            }
+        }
+        let kinds: Vec<Value> =
+            by_kind.keys().map(|kind| described(kind, self.kind(kind).map_or("", |kind| kind.description))).collect();
+        let mut definitions = generator.take_definitions(true);
+        for definition in definitions.values_mut() {
+            allow_references(definition);
+        }
+        let mut schema = json_schema!({
+            "$schema": "https://json-schema.org/draft/2020-12/schema",
+            "title": "Composition",
+            "description": "Which plugins make up a platform, and how they are set up.",
+            "type": "object",
+            "properties": {
+                "name": {"type": ["string", "null"], "description": "The platform's name."},
+                "description": {"type": ["string", "null"], "description": "What the platform is for."},
+                "components": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "The components that the project was generated from.",
+                },
+                "plugins": {
+                    "type": "array",
+                    "description": "The plugins of the platform.",
+                    "items": {
+                        "type": "object",
+                        "required": ["type", "name"],
+                        "additionalProperties": false,
+                        "properties": entry(&kinds),
+                        "allOf": rules,
+                    },
+                },
+                "conflicts": {
+                    "type": "array",
+                    "items": {"type": "array", "items": {"type": "string"}},
+                    "description": "Groups of names or capabilities of which at most one may be there.",
+                },
+                "profiles": {
+                    "type": "object",
+                    "description": "Changes for one environment each.",
+                    "additionalProperties": {
+                        "type": "object",
+                        "additionalProperties": false,
+                        "properties": {"plugins": {"type": "array", "items": {
+                            "type": "object",
+                            "required": ["name"],
+                            "additionalProperties": false,
+                            "properties": {
+                                "type": {"type": ["string", "null"], "description": "The plugin's type, where its id is ambiguous."},
+                                "name": {"type": "string", "description": "The id of a plugin of the composition."},
+                                "config": {"description": "Settings that are laid over the plugin's."},
+                                "enabled": {"type": ["boolean", "null"]},
+                            },
+                        }}},
+                    },
+                },
+            },
+            "additionalProperties": false,
+        });
+        schema.insert("$defs".to_owned(), definitions.into());
+        schema
+    }
+}
+
+/// The fields of a plugin's entry.
+fn entry(kinds: &[Value]) -> Value {
+    let timeout = |description: &str| json!({"type": "string", "pattern": DURATION, "description": description});
+    json!({
+        "type": {"oneOf": kinds, "description": "The plugin type."},
+        "name": {"type": "string", "description": "The plugin's name."},
+        "id": {"type": ["string", "null"], "minLength": 1, "description": "What the plugin runs as; its name unless given."},
+        "config": {"description": "The plugin's settings."},
+        "enabled": {"type": "boolean", "default": true, "description": "Whether the plugin is part of the platform."},
+        "default": {"type": "boolean", "default": false, "description": "Whether it is meant when only its type is asked for."},
+        "on_failure": {
+            "enum": ["abort", "continue", null],
+            "default": "abort",
+            "description": "What happens to the platform when the plugin does not start.",
+        },
+        "start_timeout": timeout("How long the start may take."),
+        "stop_timeout": timeout("How long calls in flight, and then the plugin's stop, may take."),
+    })
+}
+
+/// A name that an editor can offer with its description.
+fn described(name: &str, description: &str) -> Value {
+    match description {
+        "" => json!({"const": name}),
+        text => json!({"const": name, "description": text}),
+    }
+}
+
+/// Whether settings have to be given.
+fn has_required(settings: &Value, generator: &SchemaGenerator) -> bool {
+    let target = settings.get("$ref").and_then(Value::as_str).and_then(|path| path.strip_prefix("#/$defs/"));
+    let settings = target.and_then(|name| generator.definitions().get(name)).unwrap_or(settings);
+    settings.get("required").and_then(Value::as_array).is_some_and(|names| !names.is_empty())
+}
+
+/// Lets every scalar of a schema be written as a reference as well.
+fn allow_references(schema: &mut Value) {
+    let Value::Object(object) = schema else { return };
+    for (keyword, value) in object.iter_mut() {
+        match (keyword.as_str(), value) {
+            ("properties" | "$defs", Value::Object(children)) => children.values_mut().for_each(allow_references),
+            ("oneOf" | "anyOf" | "allOf" | "prefixItems", Value::Array(children)) => {
+                children.iter_mut().for_each(allow_references);
+            }
+            ("items" | "additionalProperties", child) => allow_references(child),
+            _ => {}
+        }
+    }
+    // A tag that tells the variants of a mapping apart is written out.
+    if is_restricted_scalar(object) && !object.contains_key("const") {
+        let annotations = ["title", "description", "default", "deprecated", "writeOnly", "x-mlx-secret", "examples"];
+        let mut outer = Map::new();
+        for name in annotations {
+            if let Some(value) = object.remove(name) {
+                outer.insert(name.to_owned(), value);
+            }
+        }
+        outer.insert("anyOf".to_owned(), json!([object, {"type": "string", "pattern": REFERENCE}]));
+        *schema = Value::Object(outer);
+    }
+}
+
+/// Whether a schema is of a number, a truth value, or of text that not every text fits.
+fn is_restricted_scalar(schema: &Map<String, Value>) -> bool {
+    let is = |kind: &Value| match kind.as_str() {
+        Some("integer" | "number" | "boolean") => true,
+        Some("string") => {
+            ["enum", "pattern", "minLength", "maxLength", "format", "anyOf"].iter().any(|k| schema.contains_key(*k))
+        }
+        _ => false,
+    };
+    match schema.get("type") {
+        Some(Value::Array(kinds)) => kinds.iter().any(is),
+        Some(kind) => is(kind),
+        None => schema.contains_key("enum"),
+    }
+}

@@ -1,0 +1,153 @@
+//! The schema of a composition, against the resolver: what one accepts or rejects for its structure, the other does.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use mlx_core::prelude::*;
+use std::collections::BTreeMap;
+
+/// How a sensor is read.
+#[derive(PluginConfig)]
+#[config(rename_all = "snake_case")]
+enum Mode {
+    /// Now and then.
+    Polled {
+        /// How often.
+        every: Duration,
+    },
+    /// When something happens.
+    Pushed,
+}
+
+/// Settings of a sensor.
+#[derive(PluginConfig)]
+#[allow(dead_code)]
+struct SensorConfig {
+    /// Where it is.
+    host: String,
+    #[config(default = 1, range(1..=5))]
+    retries: u8,
+    #[config(default)]
+    labels: BTreeMap<String, String>,
+    token: Option<Secret<String>>,
+    mode: Option<Mode>,
+}
+
+/// A sensor.
+#[mlx_plugin(type = "monitoring")]
+struct Sensor;
+
+#[async_trait]
+impl Plugin for Sensor {
+    type Config = SensorConfig;
+    async fn initialize(_: SensorConfig, _: &InitContext) -> Result<Self> {
+        Ok(Sensor)
+    }
+}
+
+/// Nothing to set.
+#[mlx_plugin(type = "monitoring")]
+struct Silent;
+
+#[async_trait]
+impl Plugin for Silent {
+    type Config = NoConfig;
+    async fn initialize(_: NoConfig, _: &InitContext) -> Result<Self> {
+        Ok(Silent)
+    }
+}
+
+macro_rules! monitoring {
+    ($($name:ident),+) => { $(#[async_trait]
+    impl Monitoring for $name {
+        async fn record(&self, _: Vec<Measurement>) -> Result<()> {
+            Ok(())
+        }
+        async fn export(&self) -> Result<String> {
+            Ok(String::new())
+        }
+    })+ };
+}
+
+monitoring!(Sensor, Silent);
+
+/// A composition of one entry.
+fn one(entry: JsonValue) -> JsonValue {
+    json!({ "plugins": [entry] })
+}
+
+fn sensor(config: JsonValue) -> JsonValue {
+    one(json!({"type": "monitoring", "name": "sensor", "config": config}))
+}
+
+fn resolves(composition: &JsonValue) -> bool {
+    let composition = Composition::from_json(&composition.to_string()).unwrap();
+    let variables = std::collections::HashMap::from([("RETRIES".to_owned(), "2".to_owned())]);
+    registry().resolve(&composition.with_variables(variables)).is_ok()
+}
+
+#[test]
+fn the_schema_and_the_resolver_agree_on_the_structure() {
+    let schema = registry().composition_schema();
+    let validator = jsonschema::draft202012::new(schema.as_value()).unwrap();
+    let good = [
+        json!({}),
+        json!({"name": "x", "description": null, "components": ["a"], "conflicts": [["a", "b"]]}),
+        one(json!({"type": "monitoring", "name": "silent"})),
+        one(json!({"type": "monitoring", "name": "silent", "config": null})),
+        one(
+            json!({"type": "monitoring", "name": "silent", "config": {}, "id": "s", "enabled": false, "default": true}),
+        ),
+        one(json!({"type": "monitoring", "name": "silent", "on_failure": "continue", "start_timeout": "1m30s"})),
+        sensor(json!({"host": "h"})),
+        sensor(json!({"host": "${env:RETRIES}", "retries": "${env:RETRIES}"})),
+        sensor(json!({"host": "h", "retries": 5, "labels": {"a": "b"}, "token": "t", "mode": "pushed"})),
+        sensor(json!({"host": "h", "mode": {"polled": {"every": "5s"}}, "token": null})),
+        json!({"plugins": [{"type": "monitoring", "name": "silent"}], "profiles": {"p": {"plugins": [{"name": "silent"}]}}}),
+    ];
+    let bad = [
+        json!([]),
+        json!({"plugin": []}),
+        json!({"plugins": {}}),
+        json!({"name": 5}),
+        json!({"conflicts": ["a"]}),
+        one(json!("sensor")),
+        one(json!({"type": "monitoring"})),
+        one(json!({"name": "silent"})),
+        one(json!({"type": "monitorin", "name": "silent"})),
+        one(json!({"type": "monitoring", "name": "silen"})),
+        one(json!({"type": "monitoring", "name": "silent", "enabeld": true})),
+        one(json!({"type": "monitoring", "name": "silent", "enabled": "yes"})),
+        one(json!({"type": "monitoring", "name": "silent", "on_failure": "ignore"})),
+        one(json!({"type": "monitoring", "name": "silent", "start_timeout": 5})),
+        one(json!({"type": "monitoring", "name": "silent", "config": {"a": 1}})),
+        one(json!({"type": "monitoring", "name": "sensor"})),
+        sensor(json!({})),
+        sensor(json!({"host": 5})),
+        sensor(json!({"host": "h", "retries": 6})),
+        sensor(json!({"host": "h", "retries": "two"})),
+        sensor(json!({"host": "h", "retires": 2})),
+        sensor(json!({"host": "h", "labels": {"a": 1}})),
+        sensor(json!({"host": "h", "token": 1})),
+        sensor(json!({"host": "h", "mode": "polled"})),
+        sensor(json!({"host": "h", "mode": {"polled": {"every": 5}}})),
+        sensor(json!({"host": "h", "mode": "pulled"})),
+        json!({"profiles": {"p": {"plugins": [{"config": {}}]}}}),
+    ];
+    for document in &good {
+        let errors: Vec<String> = validator.iter_errors(document).map(|error| error.to_string()).collect();
+        assert!(errors.is_empty(), "{document}: {errors:?}");
+        assert!(resolves(document), "{document}");
+    }
+    for document in &bad {
+        assert!(!validator.is_valid(document), "the schema accepts {document}");
+        assert!(!resolves(document), "the resolver accepts {document}");
+    }
+}
+
+#[test]
+fn names_and_settings_are_described() {
+    let schema = registry().composition_schema();
+    let text = schema.as_value().to_string();
+    for part in ["\"A sensor.\"", "\"Nothing to set.\"", "\"Where it is.\"", "\"How often.\"", "\"writeOnly\":true"] {
+        assert!(text.contains(part), "{part} is not in {text}");
+    }
+}
