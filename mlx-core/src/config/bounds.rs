@@ -1,6 +1,6 @@
 //! Ranges of numbers and lengths.
 
-use super::{ByteSize, ConfigValue, Secret};
+use super::{ByteSize, Choice, ConfigValue, Secret};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     fmt,
@@ -45,8 +45,8 @@ impl<N: Limit> fmt::Display for Bounds<N> {
 pub trait Limit: PartialOrd + Copy {
     /// As it is written in a file.
     fn show(self) -> String;
-    /// As a schema compares it, if it can: a JSON number.
-    fn number(self) -> Option<f64>;
+    /// As a schema compares it, if it can.
+    fn number(self) -> Option<Choice>;
 }
 
 /// Types whose value can be compared with `#[config(range(…))]`.
@@ -80,19 +80,20 @@ pub trait Length {
 }
 
 macro_rules! ranged {
-    ($($number:ty),+) => { $(
+    ($($number:ty)+ => $choice:ident($wide:ty)) => { $(
         impl Ranged for $number {
             type Number = $number;
             fn number(&self) -> Option<$number> { Some(*self) }
         }
         impl Limit for $number {
             fn show(self) -> String { self.to_string() }
-            fn number(self) -> Option<f64> { Some(self as f64) }
+            fn number(self) -> Option<Choice> { Some(Choice::$choice(self as $wide)) }
         }
     )+ };
 }
 
-ranged!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize, f32, f64);
+ranged!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize => Integer(i128));
+ranged!(f32 f64 => Float(f64));
 
 macro_rules! ranged_non_zero {
     ($($number:ty),+) => { $(impl Ranged for NonZero<$number> {
@@ -116,7 +117,7 @@ macro_rules! ranged_texts {
                     other => other.to_string(),
                 }
             }
-            fn number(self) -> Option<f64> { None }
+            fn number(self) -> Option<Choice> { None }
         }
     )+ };
 }

@@ -25,19 +25,26 @@ use std::{fmt, str::FromStr};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ByteSize(pub u64);
 
-const UNITS: [(&str, u64); 11] = [
-    ("PiB", 1 << 50),
-    ("TiB", 1 << 40),
-    ("GiB", 1 << 30),
-    ("MiB", 1 << 20),
-    ("KiB", 1 << 10),
-    ("PB", 1_000_000_000_000_000),
-    ("TB", 1_000_000_000_000),
-    ("GB", 1_000_000_000),
-    ("MB", 1_000_000),
-    ("kB", 1_000),
-    ("B", 1),
+/// The units, their bytes, and how many digits of them fit 64 bits whatever the digits are.
+const UNITS: [(&str, u64, usize); 11] = [
+    ("PiB", 1 << 50, 4),
+    ("TiB", 1 << 40, 7),
+    ("GiB", 1 << 30, 10),
+    ("MiB", 1 << 20, 13),
+    ("KiB", 1 << 10, 16),
+    ("PB", 1_000_000_000_000_000, 4),
+    ("TB", 1_000_000_000_000, 7),
+    ("GB", 1_000_000_000, 10),
+    ("MB", 1_000_000, 13),
+    ("kB", 1_000, 16),
+    ("B", 1, 19),
 ];
+
+/// What [`ByteSize::parse`] accepts.
+const PATTERN: &str = concat!(
+    "^([0-9]{1,19}B|[0-9]{1,16}(kB|KiB)|[0-9]{1,13}(MB|MiB)|[0-9]{1,10}(GB|GiB)|[0-9]{1,7}(TB|TiB)",
+    "|[0-9]{1,4}(PB|PiB)|18446744073709551615B)$"
+);
 
 impl ByteSize {
     /// A number of bytes.
@@ -71,18 +78,23 @@ impl ByteSize {
     }
 
     fn parse(text: &str) -> Option<u64> {
-        let digits = text.find(|c: char| !c.is_ascii_digit())?;
-        let (_, unit) = UNITS.iter().find(|(name, _)| *name == &text[digits..])?;
-        text[..digits].parse::<u64>().ok()?.checked_mul(*unit)
+        let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+        let (_, unit, room) = UNITS.iter().find(|(name, ..)| *name == unit)?;
+        let number: u64 = digits.parse().ok()?;
+        if digits.len() > *room {
+            // All that there is, for "no limit".
+            return (text == "18446744073709551615B").then_some(number);
+        }
+        number.checked_mul(*unit)
     }
 }
 
 /// The largest unit that leaves no rest: `64MiB`, `1000B`.
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let binary = UNITS.iter().filter(|(name, _)| name.ends_with("iB"));
-        let unit = binary.copied().find(|(_, unit)| self.0 >= *unit && self.0 % unit == 0);
-        let (name, unit) = unit.unwrap_or(("B", 1));
+        let binary = UNITS.iter().filter(|(name, ..)| name.ends_with("iB"));
+        let unit = binary.copied().find(|(_, unit, _)| self.0 >= *unit && self.0.is_multiple_of(*unit));
+        let (name, unit, _) = unit.unwrap_or(("B", 1, 19));
         write!(f, "{}{name}", self.0 / unit)
     }
 }
@@ -93,7 +105,7 @@ pub struct ParseByteSizeError;
 
 impl fmt::Display for ParseByteSizeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("expected a size below 16 EiB such as `512KiB`, `64MiB` or `1GB`")
+        f.write_str("expected a size such as `512KiB`, `64MiB` or `1GB`")
     }
 }
 
@@ -124,7 +136,7 @@ impl ConfigValue for ByteSize {
         self.to_string().into()
     }
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^[0-9]{1,20}(B|kB|MB|GB|TB|PB|KiB|MiB|GiB|TiB|PiB)$"})
+        json_schema!({"type": "string", "pattern": PATTERN})
     }
 }
 
@@ -134,7 +146,14 @@ mod tests {
 
     #[test]
     fn a_size_needs_a_unit() {
-        for (text, bytes) in [("0B", 0), ("1kB", 1000), ("1KiB", 1024), ("64MiB", 1 << 26), ("16383PiB", 16383 << 50)] {
+        for (text, bytes) in [
+            ("0B", 0),
+            ("1kB", 1000),
+            ("1KiB", 1024),
+            ("64MiB", 1 << 26),
+            ("9999PiB", 9999 << 50),
+            ("18446744073709551615B", u64::MAX),
+        ] {
             assert_eq!(text.parse(), Ok(ByteSize(bytes)), "{text}");
         }
         for text in ["", "64", "MiB", "1.5GiB", "64 MiB", "64mib", "-1B", "+1B", "16384PiB", "18446744073709551616B"] {

@@ -29,8 +29,8 @@ pub enum Shape {
     },
     /// A value of another type, with more said about it.
     Value(&'static Field),
-    /// Any names, all with values of one type.
-    Map,
+    /// Any names, all with values of one type, whose schema this is.
+    Map(fn(&mut SchemaGenerator) -> Schema),
 }
 
 /// A field of a configuration type.
@@ -48,7 +48,7 @@ pub struct Field {
     /// Its default as JSON.
     pub default: Option<fn() -> serde_json::Value>,
     /// Its range.
-    pub range: Limits,
+    pub range: Option<&'static Limits>,
     /// Its range, where a constant cannot say it.
     pub limits: Option<fn() -> Limits>,
     /// Least and greatest length, both inclusive.
@@ -66,7 +66,7 @@ pub struct Field {
 }
 
 /// Inclusive least value, greatest value, and whether the greatest is exclusive.
-pub type Limits = (Option<f64>, Option<f64>, bool);
+pub type Limits = (Option<Choice>, Option<Choice>, bool);
 
 /// What is said of few fields. Most share one that says nothing.
 pub struct More {
@@ -87,7 +87,7 @@ impl More {
     pub const NONE: More = More { aliases: &[], env: "", deprecated: "", examples: &[], one_of: &[] };
 }
 
-/// One of the only values that a field accepts.
+/// A value that a field is compared with.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Choice {
     /// A text.
@@ -128,7 +128,7 @@ impl Field {
             optional: false,
             schema,
             default: None,
-            range: (None, None, false),
+            range: None,
             limits: None,
             length: (None, None),
             pattern: "",
@@ -158,8 +158,8 @@ impl Field {
 
     /// Sets its range.
     #[must_use]
-    pub const fn range(self, min: Option<f64>, max: Option<f64>, exclusive: bool) -> Self {
-        Field { range: (min, max, exclusive), ..self }
+    pub const fn range(self, range: &'static Limits) -> Self {
+        Field { range: Some(range), ..self }
     }
 
     /// Sets its range, where a constant cannot say it.
@@ -283,7 +283,7 @@ pub const fn assert_undeclared(inherited: &Meta, name: &str) {
 /// take them all.
 #[track_caller]
 pub const fn assert_disjoint(first: &Meta, second: &Meta) {
-    if let Shape::Map = first.shape {
+    if let Shape::Map(_) = first.shape {
         panic!("the map before this takes every setting that is left: put it last");
     }
     let fields = second.fields();

@@ -55,7 +55,7 @@ fn integer(node: &Node, cx: &mut Reader<'_>, min: i128, max: i128) -> Option<i12
         Value::Int(number) => i128::from(number),
         Value::Uint(number) => i128::from(number),
         // `5.0` is a whole number for JSON, and so for the schema.
-        Value::Float(number) if number.fract() == 0.0 && number.abs() < 9_007_199_254_740_992.0 => number as i128,
+        Value::Float(number) if number.fract() == 0.0 => number as i128,
         _ => {
             cx.expected("an integer", &node);
             return None;
@@ -111,30 +111,59 @@ macro_rules! non_zero {
 
 non_zero!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
-macro_rules! floats {
-    ($($number:ty),+) => { $(impl ConfigValue for $number {
-        fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-            let node = cx.scalar(node)?;
-            match node.value {
-                Value::Int(number) => Some(number as $number),
-                Value::Uint(number) => Some(number as $number),
-                Value::Float(number) if number.is_finite() => Some(number as $number),
-                _ => {
-                    cx.expected("a finite number", &node);
-                    None
-                }
-            }
+/// Reads any number; `max` is the greatest that its type holds.
+#[inline(never)]
+fn float(node: &Node, cx: &mut Reader<'_>, max: f64) -> Option<f64> {
+    let node = cx.scalar(node)?;
+    let number = match node.value {
+        Value::Int(number) => number as f64,
+        Value::Uint(number) => number as f64,
+        Value::Float(number) if number.is_finite() => number,
+        _ => {
+            cx.expected("a finite number", &node);
+            return None;
         }
-        fn write(&self) -> serde_json::Value {
-            serde_json::Number::from_f64(f64::from(*self)).map_or(serde_json::Value::Null, Into::into)
-        }
-        fn schema(_: &mut SchemaGenerator) -> Schema {
-            json_schema!({"type": "number"})
-        }
-    })+ };
+    };
+    if number.abs() <= max {
+        return Some(number);
+    }
+    let what = if cx.is_secret() { "the value".to_owned() } else { format!("`{number:e}`") };
+    let message = format!("{what} is out of range: expected {:e} to {max:e}", -max);
+    cx.error(Code::OutOfRange, message, node.location.as_ref());
+    None
 }
 
-floats!(f32, f64);
+/// `f32::MAX` as it is written; read back as `f64` it is a little more, but nearest to `f32::MAX`.
+const MAX_F32: f64 = 3.402_823_5e38;
+
+fn json_number(number: f64) -> serde_json::Value {
+    serde_json::Number::from_f64(number).map_or(serde_json::Value::Null, Into::into)
+}
+
+impl ConfigValue for f64 {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        float(node, cx, f64::MAX)
+    }
+    fn write(&self) -> serde_json::Value {
+        json_number(*self)
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number"})
+    }
+}
+
+impl ConfigValue for f32 {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        float(node, cx, MAX_F32).map(|number| number as f32)
+    }
+    /// As few digits as tell the number from its neighbours: `0.1`, not `0.10000000149011612`.
+    fn write(&self) -> serde_json::Value {
+        json_number(self.to_string().parse().unwrap_or_else(|_| f64::from(*self)))
+    }
+    fn schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({"type": "number", "minimum": -MAX_F32, "maximum": MAX_F32})
+    }
+}
 
 /// Reads text that another type parses.
 #[inline(never)]
@@ -161,10 +190,19 @@ macro_rules! texts {
     })+ };
 }
 
+const SOCKET_ADDRESS: &str = concat!(
+    r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}",
+    r"|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$",
+);
+
 texts! {
     char: "one character", {"type": "string", "minLength": 1, "maxLength": 1};
     IpAddr: "an IP address such as `127.0.0.1`", {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]};
-    SocketAddr: "an address and port such as `127.0.0.1:8080`", {"type": "string", "pattern": "^.+:[0-9]{1,5}$"};
+    SocketAddr: "an address and port such as `127.0.0.1:8080`", {
+        "type": "string",
+        // The reader knows more of IPv6 addresses.
+        "pattern": SOCKET_ADDRESS,
+    };
 }
 
 impl ConfigValue for PathBuf {
@@ -196,14 +234,19 @@ impl ConfigValue for Duration {
         duration
     }
     fn write(&self) -> serde_json::Value {
-        match (self.as_secs(), self.subsec_millis(), self.subsec_nanos()) {
-            (seconds, 0, 0) => format!("{seconds}s").into(),
-            (_, _, nanos) if nanos % 1_000_000 == 0 => format!("{}ms", self.as_millis()).into(),
-            _ => format!("{}ns", self.as_nanos()).into(),
+        let (seconds, nanos) = (self.as_secs(), self.subsec_nanos());
+        let (rest, unit, each) =
+            if nanos % 1_000_000 == 0 { (nanos / 1_000_000, "ms", 1000) } else { (nanos, "ns", 1_000_000_000) };
+        match seconds {
+            _ if nanos == 0 => format!("{seconds}s"),
+            // Short enough for one number.
+            0..1_000_000 => format!("{}{unit}", seconds * each + u64::from(rest)),
+            _ => format!("{seconds}s{rest}{unit}"),
         }
+        .into()
     }
     fn schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "pattern": "^([0-9]+(ns|us|ms|s|m|h|d))+$"})
+        json_schema!({"type": "string", "pattern": "^([0-9]{1,18}(ns|us|ms|s)|[0-9]{1,14}(m|h|d))+$"})
     }
 }
 
@@ -215,7 +258,12 @@ fn duration(text: &str) -> Option<Duration> {
         let number: u64 = rest[..digits].parse().ok()?;
         let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
         let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
-        let part = match &rest[digits..unit_end] {
+        let unit = &rest[digits..unit_end];
+        // As many as every unit has room for; the schema says so too.
+        if digits > if matches!(unit, "m" | "h" | "d") { 14 } else { 18 } {
+            return None;
+        }
+        let part = match unit {
             "ns" => Duration::from_nanos(number),
             "us" => Duration::from_micros(number),
             "ms" => Duration::from_millis(number),
@@ -329,6 +377,33 @@ impl<T: ConfigValue, const N: usize> ConfigValue for [T; N] {
     }
 }
 
+/// Whether a list says the same twice, as JSON Schema understands it: numbers are equal whatever they look like.
+fn repeats(node: &Node) -> bool {
+    fn number(value: &Value) -> Option<f64> {
+        match *value {
+            Value::Float(number) => Some(number),
+            _ => None,
+        }
+    }
+    fn same(a: &Node, b: &Node) -> bool {
+        match (&a.value, &b.value) {
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| same(a, b)),
+            (Value::Map(a), Value::Map(b)) => {
+                a.len() == b.len() && a.iter().all(|x| b.get(&x.key).is_some_and(|y| same(&x.value, y)))
+            }
+            (Value::Int(whole), float) | (float, Value::Int(whole)) if number(float).is_some() => {
+                number(float) == Some(*whole as f64)
+            }
+            (Value::Uint(whole), float) | (float, Value::Uint(whole)) if number(float).is_some() => {
+                number(float) == Some(*whole as f64)
+            }
+            (a, b) => a == b,
+        }
+    }
+    let Value::List(items) = &node.value else { return false };
+    items.iter().enumerate().any(|(nth, item)| items[..nth].iter().any(|earlier| same(earlier, item)))
+}
+
 macro_rules! sets {
     ($(impl[$($generics:tt)*] $type:ty;)+) => { $(impl<$($generics)*> ConfigValue for $type {
         const SECRET: bool = T::SECRET;
@@ -337,7 +412,8 @@ macro_rules! sets {
             let read = elements(node, cx)?;
             let found = read.len();
             let set: Self = read.into_iter().collect();
-            if set.len() < found {
+            // `60s` and `1m` are one item, but nobody wrote it twice.
+            if set.len() < found && repeats(node) {
                 cx.error(Code::InvalidValue, "an item appears twice", node.location.as_ref());
                 return None;
             }
@@ -379,7 +455,7 @@ macro_rules! maps {
         }
 
         impl<$($generics)*> ConfigFields for $type {
-            const META: &'static Meta = &Meta { name: "", doc: "", component: "", shape: Shape::Map };
+            const META: &'static Meta = &Meta { name: "", doc: "", component: "", shape: Shape::Map(T::schema) };
 
             fn read_fields(fields: &mut Fields<'_>, cx: &mut Reader<'_>) -> Option<Self> {
                 let rest = fields.take_rest();

@@ -9,7 +9,10 @@ pub fn of(meta: &'static Meta, generator: &mut SchemaGenerator) -> Schema {
     let mut schema = match &meta.shape {
         Shape::Struct(fields) => object(fields, generator, None),
         Shape::Value(field) => property(field, field.default, generator),
-        Shape::Map => json_schema!({"type": "object"}),
+        Shape::Map(values) => {
+            let values = values(generator);
+            json_schema!({"type": "object", "additionalProperties": values})
+        }
         Shape::Enum { tag, variants } => {
             if tag.is_none() && variants.iter().all(|v| matches!(v.content, Content::Unit) && v.doc.is_empty()) {
                 let names: Vec<&str> = variants.iter().map(|variant| variant.name).collect();
@@ -77,9 +80,7 @@ fn object(fields: &'static [Field], generator: &mut SchemaGenerator, tag: Option
     if !object.names.is_empty() {
         schema.insert("allOf".to_owned(), object.names.into());
     }
-    if !object.open {
-        schema.insert("additionalProperties".to_owned(), false.into());
-    }
+    schema.insert("additionalProperties".to_owned(), object.others.unwrap_or(Value::Bool(false)));
     schema
 }
 
@@ -90,8 +91,8 @@ struct Object {
     required: Vec<Value>,
     /// That a field with several names is given under one of them.
     names: Vec<Value>,
-    /// Whether there may be other settings.
-    open: bool,
+    /// The schema of other settings, if there may be any.
+    others: Option<Value>,
 }
 
 impl Object {
@@ -108,7 +109,8 @@ impl Object {
                     self.collect(inherited, overrides, generator);
                     overrides.pop();
                 }
-                Some(_) => self.open = true,
+                Some(Meta { shape: Shape::Map(values), .. }) => self.others = Some(values(generator).to_value()),
+                Some(_) => {}
                 None => {
                     let overridden = overrides.iter().flat_map(|level| level.iter()).find(|d| d.name == field.name);
                     self.field(field, overridden.map(|d| d.value).or(field.default), generator);
@@ -158,14 +160,14 @@ fn property(field: &Field, default: Option<fn() -> Value>, generator: &mut Schem
         None => describe(&mut schema, field.doc),
     }
     let more = field.more;
-    let (min, max, exclusive) = field.limits.map_or(field.range, |limits| limits());
-    let number = |n: f64| if n.fract() == 0.0 && n.abs() < 9e15 { json!(n as i64) } else { json!(n) };
+    let (min, max, exclusive) =
+        field.limits.map_or_else(|| field.range.copied().unwrap_or_default(), |limits| limits());
     if let Some(min) = min {
-        schema.insert("minimum".to_owned(), number(min));
+        schema.insert("minimum".to_owned(), min.to_json());
     }
     if let Some(max) = max {
         schema.remove("maximum");
-        schema.insert(if exclusive { "exclusiveMaximum" } else { "maximum" }.to_owned(), number(max));
+        schema.insert(if exclusive { "exclusiveMaximum" } else { "maximum" }.to_owned(), max.to_json());
     }
     let plural = match schema.get("type").and_then(|t| t.as_str().or_else(|| t.get(0)?.as_str())) {
         Some("array") => "Items",
@@ -183,7 +185,7 @@ fn property(field: &Field, default: Option<fn() -> Value>, generator: &mut Schem
     }
     if !more.one_of.is_empty() {
         let nothing = schema.get("type").and_then(Value::as_array).map(|_| Value::Null);
-        schema.insert("enum".to_owned(), more.one_of.iter().map(Choice::to_json).chain(nothing).collect());
+        schema.insert("enum".to_owned(), more.one_of.iter().map(|choice| choice.to_json()).chain(nothing).collect());
     }
     if !more.deprecated.is_empty() {
         schema.insert("deprecated".to_owned(), true.into());
@@ -203,13 +205,14 @@ fn property(field: &Field, default: Option<fn() -> Value>, generator: &mut Schem
 }
 
 impl Choice {
-    fn to_json(&self) -> Value {
-        match *self {
+    fn to_json(self) -> Value {
+        match self {
             Choice::Text(text) => text.into(),
             Choice::Integer(number) => match i64::try_from(number) {
                 Ok(number) => number.into(),
                 Err(_) => u64::try_from(number).map_or(Value::Null, Value::from),
             },
+            Choice::Float(number) if number.fract() == 0.0 && number.abs() < 9e15 => (number as i64).into(),
             Choice::Float(number) => number.into(),
         }
     }

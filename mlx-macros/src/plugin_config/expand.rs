@@ -31,7 +31,7 @@
 //!             Field::new("size", "Connections kept open.", <u32 as ConfigValue>::schema)
 //!                 .kind(<u32 as ConfigValue>::OPTIONAL, <u32 as ConfigValue>::SECRET)
 //!                 .default(|| <u32 as ConfigValue>::write(&Self::__mlx_default_0()))
-//!                 .range(Some(1f64), Some(64f64), false),
+//!                 .range(&(Some(Choice::Integer(1)), Some(Choice::Integer(64)), false)),
 //!         ]) };
 //!         fn read_fields(fields: &mut Fields<'_>, cx: &mut Reader<'_>) -> Option<Self> {
 //!             let field0 = cx.read_field(fields, "size", <u32 as ConfigValue>::read, Absent::Value(Self::__mlx_default_0));
@@ -685,7 +685,7 @@ impl Writer<'_> {
         let range = field.range.as_ref().map(|Attr { value: range, .. }| {
             let (min, max, exclusive) = limits(range);
             match range.is_literal() {
-                true => quote!(.range(#min, #max, #exclusive)),
+                true => quote!(.range(&(#min, #max, #exclusive))),
                 // What is no number cannot be made one in a constant.
                 false => quote!(.limits(|| (#min, #max, #exclusive))),
             }
@@ -795,7 +795,7 @@ fn more(field: &Field<'_>) -> Option<TokenStream> {
     (!given.is_empty()).then(|| quote!(.more(&__mlx::config::More { #given ..__mlx::config::More::NONE })))
 }
 
-/// A number of `one_of`. Its suffix, if it has one, is for the check.
+/// A number written out. Its suffix, if it has one, is for the check.
 fn choice(number: &Expr) -> TokenStream {
     match attr::integer(number) {
         Some(integer) => {
@@ -900,11 +900,14 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
     }
 }
 
-/// The ends of a range as `Option<f64>`s.
+/// The ends of a range as `Option<Choice>`s.
 fn limits(range: &Range) -> (TokenStream, TokenStream, bool) {
     let limit = |end: Option<&Expr>| match end {
         Some(expr) if attr::number(expr).is_none() => quote!(__mlx::config::Limit::number(#expr)),
-        literal => option(literal.and_then(attr::number).map(Literal::f64_suffixed)),
+        literal => option(literal.map(|literal| {
+            let choice = choice(literal);
+            quote!(__mlx::config::Choice::#choice)
+        })),
     };
     (limit(range.min.as_ref()), limit(range.max.as_ref()), range.exclusive)
 }
