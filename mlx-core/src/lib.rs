@@ -55,6 +55,8 @@
 //! # }
 //! ```
 //!
+//! The macros have a [tutorial](guide::tutorial) and a [reference](guide::reference) with every key and every rule.
+//!
 //! # Features
 //!
 //! - `arrow` (default): [`DataFrame`] and the contracts that exchange it.
@@ -93,6 +95,17 @@ pub use plugin::{
 pub use registry::{Registry, registry};
 pub use runtime::block_on;
 pub use serde_json::{Value as JsonValue, json};
+
+/// Pages about the macros, from `docs/macros` of the repository.
+#[cfg(doc)]
+pub mod guide {
+    #[doc = include_str!("../../docs/macros/tutorial.md")]
+    pub mod tutorial {}
+    #[doc = include_str!("../../docs/macros/reference.md")]
+    pub mod reference {}
+    #[doc = include_str!("../../docs/macros/gotchas.md")]
+    pub mod gotchas {}
+}
 
 /// What the macros generate paths to. No part of the interface.
 #[doc(hidden)]

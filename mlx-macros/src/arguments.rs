@@ -166,15 +166,10 @@ impl Argument<'_> {
         }
         let content: ParseBuffer<'_>;
         bracketed!(content in self.input);
-        let mut elements = Vec::new();
-        while !content.is_empty() {
-            elements.push(element(&content)?);
-            if content.is_empty() {
-                break;
-            }
-            content.parse::<Token![,]>()?;
-        }
-        Ok(elements)
+        let elements = elements(&content, element);
+        // What is left behind would be reported a second time.
+        content.parse::<TokenStream>()?;
+        elements
     }
 
     fn element(&self, input: ParseStream<'_>) -> Result<LitStr> {
@@ -197,6 +192,18 @@ impl Argument<'_> {
             Err(_) => syn::Error::new(input.span(), message),
         }
     }
+}
+
+fn elements<T>(content: ParseStream<'_>, element: impl Fn(ParseStream<'_>) -> Result<T>) -> Result<Vec<T>> {
+    let mut elements = Vec::new();
+    while !content.is_empty() {
+        elements.push(element(content)?);
+        if content.is_empty() {
+            break;
+        }
+        content.parse::<Token![,]>()?;
+    }
+    Ok(elements)
 }
 
 /// Something that is named by a text if it is ours, and by its path if it is not.

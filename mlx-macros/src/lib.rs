@@ -6,11 +6,15 @@ mod component_config;
 mod contract;
 mod docs;
 mod errors;
+#[cfg(test)]
+mod messages;
 mod mlx_plugin;
 mod plugin_config;
 mod plugin_types;
 mod spans;
 mod suggest;
+#[cfg(test)]
+mod unknown_keys;
 
 use proc_macro::TokenStream;
 use syn::{DeriveInput, parse_macro_input};

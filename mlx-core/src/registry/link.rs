@@ -54,6 +54,12 @@ macro_rules! link {
             )+
         };
     };
+    ($($other:tt)*) => {
+        ::core::compile_error!(
+            "expected plugin crates as Rust code names them: `link!(my_plugins, other_plugins)`, \
+             or `link!(renamed = its_own_name)` for one that Cargo.toml renames"
+        );
+    };
 }
 
 /// Everything that was registered at link time, in no particular order: the linker's order is not stable.

@@ -1,0 +1,5 @@
+//! A call for something else than a struct.
+
+mlx_core::component_config!(pub enum Settings = "component.json");
+
+fn main() {}

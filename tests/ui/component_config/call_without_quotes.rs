@@ -1,0 +1,5 @@
+//! A path that is no text.
+
+mlx_core::component_config!(pub struct Settings = component);
+
+fn main() {}

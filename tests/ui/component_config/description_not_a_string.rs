@@ -1,0 +1,7 @@
+//! A description in pieces.
+
+mlx_core::component_config!(pub struct Settings = "ui/component_config/description_not_a_string.json");
+
+fn main() {
+    let _: Option<Settings> = None;
+}

@@ -1,0 +1,7 @@
+//! Nothing to choose from.
+
+mlx_core::component_config!(pub struct Settings = "ui/component_config/enum_empty.json");
+
+fn main() {
+    let _: Option<Settings> = None;
+}

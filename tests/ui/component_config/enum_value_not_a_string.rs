@@ -1,0 +1,7 @@
+//! A value that is no text.
+
+mlx_core::component_config!(pub struct Settings = "ui/component_config/enum_value_not_a_string.json");
+
+fn main() {
+    let _: Option<Settings> = None;
+}

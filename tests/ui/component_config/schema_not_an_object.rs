@@ -1,0 +1,7 @@
+//! Settings as a list.
+
+mlx_core::component_config!(pub struct Settings = "ui/component_config/schema_not_an_object.json");
+
+fn main() {
+    let _: Option<Settings> = None;
+}

@@ -1,0 +1,7 @@
+//! A type that is not there.
+
+mlx_core::component_config!(pub struct Settings = "ui/component_config/unknown_type.json");
+
+fn main() {
+    let _: Option<Settings> = None;
+}

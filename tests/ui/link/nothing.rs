@@ -1,0 +1,5 @@
+//! No crate.
+
+mlx_core::link!();
+
+fn main() {}
