@@ -31,7 +31,11 @@ pub fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
     if Handle::try_current().is_ok() {
         return Err(Error::unsupported("`block_on` was called inside a tokio runtime: `.await` the future instead"));
     }
-    let runtime = Builder::new_multi_thread()
+    #[cfg(not(target_family = "wasm"))]
+    let mut builder = Builder::new_multi_thread();
+    #[cfg(target_family = "wasm")]
+    let mut builder = Builder::new_current_thread();
+    let runtime = builder
         .thread_name("mlx")
         .enable_all()
         .build()
