@@ -10,7 +10,10 @@ use mlx_core::{
     value::{Node, System},
 };
 use serde::Deserialize;
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    time::{Duration, Instant},
+};
 
 /// The settings, as a plugin declares them.
 #[derive(PluginConfig)]
@@ -54,7 +57,8 @@ fn main() {
         "tags": ["production", "billing"],
     });
     let node = Node::from(json.clone());
-    let validator = jsonschema::validator_for(schema_of::<Settings>().as_value()).expect("the schema is one");
+    let schema = schema_of::<Settings>();
+    let validator = jsonschema::validator_for(schema.as_value()).expect("the schema is one");
     assert!(validator.is_valid(&json));
     let resolved = Resolved::new();
     let read = |node: &Node, mut cx: Reader<'_>| -> Settings {
@@ -84,11 +88,25 @@ fn main() {
     at_least("validation then serde / reader", times[3] / times[0], 5.0);
     at_least("validation then serde / reader that looks for `${…}`", times[3] / times[1], 5.0);
 
+    // `from_value` consumes its argument, so it is given clones that were made before.
     let times = least(
-        "Reading 5 settings, the parsed value cloned first",
+        "Reading 5 settings, from a reference, beside serde_json::from_value, which consumes the value",
         20_000,
         100,
         vec![
+            Case::new("reader", || drop(black_box(read(black_box(&node), Reader::literal())))),
+            Case::timed("from_value", |iterations| {
+                let mut elapsed = Duration::ZERO;
+                for _ in 0..iterations / 100 {
+                    let clones = vec![json.clone(); 100];
+                    let began = Instant::now();
+                    for json in clones {
+                        drop(black_box(serde_json::from_value::<ByHand>(black_box(json)).expect("right")));
+                    }
+                    elapsed += began.elapsed();
+                }
+                elapsed
+            }),
             Case::new("clone-reader", || {
                 drop(black_box(read(&black_box(&node).clone(), Reader::literal())));
             }),
@@ -97,5 +115,21 @@ fn main() {
             }),
         ],
     );
-    at_most("clone and reader / clone and serde_json::from_value", times[0] / times[1], 1.5);
+    at_most("reader / serde_json::from_value, without clones", times[0] / times[1], 1.5);
+    at_most("reader / serde_json::from_value, a clone on both sides", times[2] / times[3], 1.5);
+
+    let times = least(
+        "Reading 5 settings once: the validator has to be built for it",
+        200,
+        20,
+        vec![
+            Case::new("reader", || drop(black_box(read(black_box(&node), Reader::literal())))),
+            Case::new("build-validation-then-serde", || {
+                let validator = jsonschema::validator_for(black_box(schema.as_value())).expect("the schema is one");
+                assert!(validator.validate(black_box(&json)).is_ok());
+                drop(black_box(serde(black_box(&json))));
+            }),
+        ],
+    );
+    at_least("validator built, validation, serde / reader", times[1] / times[0], 5.0);
 }

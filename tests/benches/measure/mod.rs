@@ -55,6 +55,13 @@ pub(crate) fn least(title: &str, iterations: u32, rounds: u32, mut cases: Vec<Ca
     least
 }
 
+/// Prints how one figure compares with another.
+pub(crate) fn ratio(what: &str, ratio: f64) {
+    if ratio.is_finite() {
+        println!("  {what}: {ratio:.2}");
+    }
+}
+
 /// Prints how one figure compares with another, and whether that is within the target.
 pub(crate) fn at_most(what: &str, ratio: f64, target: f64) {
     if ratio.is_finite() {
