@@ -122,6 +122,9 @@ impl Actor {
     async fn start(settings: Settings, cx: &InitContext) -> Result<Self> {
         tokio::time::sleep(settings.takes).await;
         settings.start.act("start").await?;
+        if let Some(peer) = &settings.region {
+            cx.get::<dyn Probe>(peer)?;
+        }
         let token = settings.token.as_ref().map_or(String::new(), |token| format!(" with {}", token.expose().len()));
         log(&settings.log, format!("start {}{token}", cx.id()));
         Ok(Actor { id: cx.id().to_owned(), settings })
@@ -195,6 +198,7 @@ actor!(#[mlx_plugin(type = Probe, requires = ["chicken"])] Egg: Probe);
 actor!(#[mlx_plugin(type = Probe, requires = ["egg"])] Chicken: Probe);
 actor!(#[mlx_plugin(type = Probe, capabilities = ["loud"], conflicts_with = ["quiet", "databrics"])] Loud: Probe);
 actor!(#[mlx_plugin(type = Probe, platforms = ["windows"])] Foreign: Probe);
+actor!(#[mlx_plugin(type = Probe, requires = ["bass"])] Misspelt: Probe);
 actor!(#[mlx_plugin(type = Single)] Databricks: Single);
 actor!(#[mlx_plugin(type = Single)] Outerbounds: Single);
 
@@ -251,7 +255,8 @@ impl Security for Vault {
 }
 
 fn plugins() -> Registry {
-    static ALL: [Registration; 14] = [
+    static ALL: [Registration; 15] = [
+        Registration::new::<Misspelt>(),
         Registration::new::<Base>(),
         Registration::new::<Middle>(),
         Registration::new::<Top>(),
@@ -357,7 +362,7 @@ conflicts:
         "did you mean `databricks`?",
         "mlx_core::link!",
         "did you mean `region`?",
-        "add one of",
+        "add `{type: probe, name: middle}`",
         "did you mean `probe`?",
         "`chicken` requires `egg` requires `chicken`",
         "mark one `default: true`",
@@ -487,8 +492,6 @@ async fn stage(text: &str, profile: Option<&str>) -> (Stage, Option<Code>) {
         Err(error) => (Stage::Start, first(error)),
     }
 }
-
-use mlx_core::Platform;
 
 /// The table of the documentation, `docs/configuration.md`.
 #[tokio::test]
@@ -828,6 +831,37 @@ async fn health_is_asked_at_once_and_contained() {
     assert_eq!((of("a"), of("b"), of("c")), (HealthStatus::Unhealthy, HealthStatus::Unhealthy, HealthStatus::Healthy));
     assert_eq!(health.status, HealthStatus::Unhealthy);
     platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_plugin_reaches_only_what_it_declares() {
+    let text = |asking: &str, id: &str| {
+        format!(
+            "plugins: [{{type: probe, name: base}}, {{type: probe, name: middle}}, {{type: probe, name: {asking}, id: asking, config: {{region: {id}}}}}]"
+        )
+    };
+    plugins().run(yaml(&text("middle", "base")), async |_| Ok(())).await.unwrap();
+    let error = plugins().run(yaml(&text("top", "base")), async |_| Ok(())).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    assert!(error.to_string().contains("add `requires = [\"base\"]`"), "{error}");
+}
+
+#[tokio::test]
+async fn a_platform_is_stopped_also_when_the_work_fails() {
+    let registry = plugins();
+    let text = "plugins: [{type: probe, name: base, config: {log: work}}]";
+    let error = registry.run(yaml(text), async |_| Err::<(), _>(Error::denied("not today"))).await.unwrap_err();
+    assert_eq!(error.to_string(), "not today");
+    let id =
+        registry.run(yaml(text), async |platform| platform.get::<dyn Probe>("base")?.call(Duration::ZERO).await).await;
+    assert_eq!(id.unwrap(), "base");
+    assert_eq!(logged("work"), ["start base", "stop base", "start base", "stop base"]);
+}
+
+#[test]
+fn a_misspelt_requirement_is_not_blamed_on_linking_alone() {
+    let error = plugins().resolve(&yaml("plugins: [{type: probe, name: misspelt}]")).unwrap_err();
+    assert_eq!(error.diagnostics()[0].help[0], "did its author mean `base`?");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ mod progress;
 mod report;
 mod stack;
 
-use mlx_core::{Result, prelude::*};
+use mlx_core::prelude::*;
 use std::{io::IsTerminal, path::Path, process::ExitCode};
 
 mlx_core::link!(mlx_plugins);
@@ -52,15 +52,14 @@ async fn run(path: &Path) -> Result<()> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::env::set_current_dir(folder).with_context(|| format!("going to {}", folder.display()))?;
     }
-    let platform = registry().activate(composition).await?;
-    for warning in platform.warnings() {
-        eprintln!("{}", warning.one_line());
-    }
-    let outcome = stack::run(&platform).await;
-    // Also after a failure: what runs is stopped in order.
-    let stopped = platform.shutdown().await;
-    let report = outcome?;
-    stopped?;
+    let report = registry()
+        .run(composition, async |platform| {
+            for warning in platform.warnings() {
+                eprintln!("{}", warning.one_line());
+            }
+            stack::run(platform).await
+        })
+        .await?;
     print!("{report}");
     Ok(())
 }

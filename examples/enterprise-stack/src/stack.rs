@@ -1,7 +1,7 @@
 //! The work of the platform, step by step. It knows contracts, not plugins: the composition chooses those.
 
 use crate::{progress::Progress, report::Report};
-use mlx_core::{Platform, Result, prelude::*};
+use mlx_core::prelude::*;
 use std::collections::BTreeMap;
 
 const TABLE: &str = "diagnoses";
@@ -83,7 +83,7 @@ pub(crate) async fn run(platform: &Platform) -> Result<Report> {
     let monitoring = platform.get_default::<dyn Monitoring>()?;
     let accuracy = evaluation.metrics.get("accuracy").copied().unwrap_or(f64::NAN);
     monitoring.record(vec![Measurement::gauge("model_accuracy_ratio", accuracy).label("model", MODEL)]).await?;
-    let exported = monitoring.export().await?;
+    let exported = counted(&monitoring).await?;
     let samples = exported.lines().filter(|line| !line.starts_with('#')).count();
     step.done(&format!("{samples} samples"));
 
@@ -160,12 +160,28 @@ async fn predict(url: &str, row: JsonValue) -> Result<(String, BTreeMap<String, 
     Ok((prediction.to_owned(), probabilities))
 }
 
-/// What the exporter counted of the requests.
-fn served(exported: &str) -> String {
-    let total: f64 = exported
+/// Everything measured, the request included. A server measures after it has answered, so that may take a moment.
+async fn counted(monitoring: &Handle<dyn Monitoring>) -> Result<String> {
+    for _ in 0..50 {
+        let exported = monitoring.export().await?;
+        if requests(&exported) > 0.0 {
+            return Ok(exported);
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    monitoring.export().await
+}
+
+/// How many requests the exporter has counted.
+fn requests(exported: &str) -> f64 {
+    exported
         .lines()
         .filter(|line| !line.starts_with('#') && line.contains("requests_total"))
         .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum();
+        .fold(0.0, |total, count| total + count)
+}
+
+fn served(exported: &str) -> String {
+    let total = requests(exported);
     format!("{total} request{} over HTTP", if total == 1.0 { "" } else { "s" })
 }

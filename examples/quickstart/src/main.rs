@@ -46,10 +46,12 @@ fn main() -> Result<()> {
     mlx_core::block_on(async {
         let composition =
             Composition::from_yaml("plugins: [{type: monitoring, name: thermometer, config: {limit: 25}}]")?;
-        let platform = registry().activate(composition).await?;
-        let thermometer = platform.get::<dyn Monitoring>("thermometer")?;
-        thermometer.record([19.5, 26.0, 31.2].map(|t| Measurement::gauge("celsius", t)).into()).await?;
-        println!("{}", thermometer.export().await?);
-        platform.shutdown().await
+        let work = async |platform: &Platform| {
+            let thermometer = platform.get::<dyn Monitoring>("thermometer")?;
+            thermometer.record([19.5, 26.0, 31.2].map(|t| Measurement::gauge("celsius", t)).into()).await?;
+            println!("{}", thermometer.export().await?);
+            Ok(())
+        };
+        registry().run(composition, work).await
     })
 }

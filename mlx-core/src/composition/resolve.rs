@@ -399,11 +399,7 @@ impl<'c> Resolver<'c> {
         }
         let would_do = |registration: &&Registration| {
             let metadata = registration.metadata();
-            match requirement {
-                Requirement::Plugin { name, .. } => metadata.name == *name && fits(requirement, metadata),
-                Requirement::Type(name) => metadata.kinds().any(|kind| kind.name == *name),
-                Requirement::Capability(name) => metadata.capabilities.contains(name),
-            }
+            requirement.names(metadata) && fits(requirement, metadata)
         };
         let choices: BTreeSet<String> = self
             .registry
@@ -414,11 +410,23 @@ impl<'c> Resolver<'c> {
                 format!("{{type: {}, name: {}}}", metadata.kind.name, metadata.name)
             })
             .collect();
-        match choices.is_empty() {
-            false => diagnostic.help(format!("add one of {}", listing(choices.iter().map(String::as_str)))),
-            true => diagnostic
-                .help("nothing in this program meets it: link a crate that does with `mlx_core::link!(that_crate);`"),
+        let add = |what: &str| format!("add {what}{}", listing(choices.iter().map(String::as_str)));
+        match choices.len() {
+            0 => {}
+            1 => return diagnostic.help(add("")),
+            _ => return diagnostic.help(add("one of ")),
         }
+        let metadata = || self.registry.iter().map(|registration| registration.metadata());
+        let near = match requirement {
+            Requirement::Plugin { name, .. } => nearest(name, metadata().map(|m| m.name)),
+            Requirement::Type(name) => nearest(name, self.registry.kinds().map(|kind| kind.name)),
+            Requirement::Capability(name) => nearest(name, metadata().flat_map(|m| m.capabilities.iter().copied())),
+        };
+        let diagnostic = match near {
+            Some(near) => diagnostic.help(format!("did its author mean `{near}`?")),
+            None => diagnostic,
+        };
+        diagnostic.help("nothing in this program meets it: link a crate that does with `mlx_core::link!(that_crate);`")
     }
 
     /// The plugins that resolve secrets for others.

@@ -43,7 +43,7 @@ impl ErrorKind {
 /// What went wrong: a kind to act on, a message with its context, the cause, and located [`Diagnostic`]s where a
 /// user's text is at fault.
 ///
-/// `Display` is one line. `Debug` is the full report, because that is what `fn main() -> mlx_core::Result<()>`
+/// `Display` is one line, which ends with the first finding; `{:#}` leaves that out. `Debug` is the full report, because that is what `fn main() -> mlx_core::Result<()>`
 /// prints; it never contains a [`Secret`](crate::Secret).
 pub struct Error(Box<Inner>);
 
@@ -108,14 +108,10 @@ impl Error {
     pub fn from_diagnostics(subject: impl fmt::Display, mut diagnostics: Vec<Diagnostic>) -> Self {
         super::sort(&mut diagnostics);
         let errors = diagnostics.iter().filter(|d| d.is_error()).count();
-        let mut message = match errors {
+        let message = match errors {
             1 => format!("{subject} has 1 error"),
             n => format!("{subject} has {n} errors"),
         };
-        if let Some(first) = diagnostics.iter().find(|d| d.is_error()) {
-            message.push_str(if errors == 1 { ": " } else { ", the first: " });
-            message.push_str(&first.one_line());
-        }
         let mut error = Error::invalid(message);
         error.0.diagnostics = diagnostics;
         error
@@ -170,7 +166,15 @@ impl fmt::Display for Error {
         for doing in self.0.context.iter().rev() {
             write!(f, "{doing}: ")?;
         }
-        f.write_str(&self.0.message)
+        f.write_str(&self.0.message)?;
+        let mut errors = self.0.diagnostics.iter().filter(|diagnostic| diagnostic.is_error());
+        match (errors.next(), errors.next()) {
+            // A report has them all.
+            _ if f.alternate() => Ok(()),
+            (None, _) => Ok(()),
+            (Some(first), None) => write!(f, ": {}", first.one_line()),
+            (Some(first), Some(_)) => write!(f, ", the first: {}", first.one_line()),
+        }
     }
 }
 

@@ -20,7 +20,7 @@ impl<'a> Report<'a> {
 
     /// A report of an error: its message, its causes and its findings.
     pub fn of(error: &'a Error) -> Self {
-        let mut headline = error.to_string();
+        let mut headline = format!("{error:#}");
         let mut cause = std::error::Error::source(error);
         while let Some(error) = cause {
             let text = error.to_string();
@@ -61,32 +61,64 @@ fn visible(line: &str, location: &Location) -> (String, usize, usize) {
     let characters: Vec<char> = line.chars().collect();
     let start = (location.column.saturating_sub(1) as usize).min(characters.len());
     let end = (start + location.length as usize).min(characters.len());
-    let before: String = characters[..start].iter().collect();
-    let span: String = characters[start..end].iter().collect();
-    let before = if only_keys(&before) { before.replace('\t', " ") } else { "… ".to_owned() };
-    let rest: String = characters[end..].iter().collect();
+    let text = |range: &[char]| range.iter().collect::<String>();
+    let before = masked(&text(&characters[..start]));
+    let span = match location.length {
+        0 => "[hidden]".to_owned(),
+        _ => text(&characters[start..end]),
+    };
+    let rest = text(&characters[end..]);
     let mut shown = format!("{before}{span}");
     if rest.trim_start().starts_with(':') {
         shown.push(':');
     }
-    if rest.trim().trim_start_matches(':').trim() != "" {
+    if location.length > 0 && !rest.trim().trim_start_matches(':').trim().is_empty() {
         shown.push_str(" …");
     }
     (shown, before.chars().count(), span.chars().count().max(1))
 }
 
-/// Whether the text is indentation, list dashes and `key:` alone.
-fn only_keys(text: &str) -> bool {
-    let mut rest = text.trim_start_matches([' ', '\t', '-']);
-    while !rest.is_empty() {
-        let Some((key, after)) = rest.split_once(':') else { return false };
-        let key = key.trim();
-        if key.is_empty() || !key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')) {
-            return false;
+/// The beginning of a line with its keys and brackets, but without its values.
+fn masked(text: &str) -> String {
+    let mut masked = String::new();
+    // What may turn out to be a key or a value.
+    let mut token = String::new();
+    let mut quote = None;
+    let mut characters = text.chars().peekable();
+    while let Some(c) = characters.next() {
+        match (quote, c) {
+            (None, '"' | '\'') => quote = Some(c),
+            (Some(open), _) if c == open => quote = None,
+            (None, ':') if characters.peek().is_none_or(|next| next.is_whitespace()) && is_key(&token) => {
+                masked.push_str(&std::mem::take(&mut token));
+                masked.push(':');
+                continue;
+            }
+            (None, '{' | '}' | '[' | ']' | ',') => {
+                masked.push_str(&value(&std::mem::take(&mut token)));
+                masked.push(c);
+                continue;
+            }
+            _ => {}
         }
-        rest = after.trim_start();
+        token.push(if c == '\t' { ' ' } else { c });
     }
-    true
+    masked + &value(&token)
+}
+
+/// A value, unless it is only space and list dashes.
+fn value(token: &str) -> String {
+    match token.trim_matches([' ', '-']) {
+        "" => token.to_owned(),
+        _ if token.starts_with(' ') => " …".to_owned(),
+        _ => "…".to_owned(),
+    }
+}
+
+/// Whether the text is indentation, list dashes and a plain word.
+fn is_key(text: &str) -> bool {
+    let word = text.trim_start_matches([' ', '-']).trim_end();
+    !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
 }
 
 impl fmt::Display for Report<'_> {
@@ -150,13 +182,26 @@ mod tests {
 
     #[test]
     fn an_excerpt_shows_no_other_value_of_the_line() {
-        for (text, column, length) in
-            [("{password: hunter2, polcy: 3}", 21, 5), ("passwrd: hunter2", 1, 7), ("- a: {b: hunter2, c: 1}", 19, 1)]
-        {
+        for (text, column, length) in [
+            ("{password: hunter2, polcy: 3}", 21, 5),
+            ("passwrd: hunter2", 1, 7),
+            ("- a: {b: hunter2, c: 1}", 19, 1),
+            ("- {b: \"x, hunter2: y\", c: 1}", 24, 1),
+            ("{b: 'hunter2: {', c: 1}", 19, 1),
+            ("password: \"hunter2", 12, 0),
+        ] {
             let diagnostic = Diagnostic::error(Code::UnknownField, "x").at(&at(text, column, length));
             let report = Report::new(&[diagnostic]).to_string();
             assert!(!report.contains("hunter2"), "{report}");
         }
+    }
+
+    #[test]
+    fn keys_beside_the_span_are_shown() {
+        let shown = |text: &str, column| visible(text, &at(text, column, 3)).0;
+        assert_eq!(shown("  - {type: probe, name: abc}", 25), "  - {type: …, name: abc …");
+        assert_eq!(shown("plugins: [{id: \"a\", abc: 1}]", 21), "plugins: [{id: …, abc: …");
+        assert_eq!(visible("  key: x", &at("  key: x", 8, 0)).0, "  key: [hidden]");
     }
 
     #[test]

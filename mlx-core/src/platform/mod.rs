@@ -54,6 +54,30 @@ impl Registry {
     }
 }
 
+impl Registry {
+    /// Starts a platform, does some work with it, and stops it again, also when the work fails:
+    ///
+    /// ```
+    /// # use mlx_core::prelude::*;
+    /// # fn main() -> Result<()> { mlx_core::block_on(async {
+    /// let composition = Composition::from_yaml("plugins: []")?;
+    /// let plugins = registry().run(composition, async |platform| Ok(platform.status().len())).await?;
+    /// assert_eq!(plugins, 0);
+    /// # Ok(()) }) }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`activate`](Registry::activate); then what the work reported, then what could not be stopped cleanly.
+    pub async fn run<T>(&self, composition: Composition, work: impl AsyncFnOnce(&Platform) -> Result<T>) -> Result<T> {
+        let platform = self.activate(composition).await?;
+        let outcome = work(&platform).await;
+        let stopped = platform.shutdown().await;
+        let value = outcome?;
+        stopped?;
+        Ok(value)
+    }
+}
+
 impl Platform {
     /// Starts a plan that has been resolved before.
     ///
@@ -132,7 +156,7 @@ impl Platform {
         let position = self.running.position_of_any(id)?;
         let lease = self.running.slots[position].lease()?;
         let plugin = start::lifecycle(&lease)?;
-        let cx = cx.with_peers(Arc::new(PlatformPeers(Arc::downgrade(&self.running))));
+        let cx = cx.with_peers(PlatformPeers::all(&self.running));
         let cancellation = cx.cancellation().clone();
         let began = Instant::now();
         let job = async move {

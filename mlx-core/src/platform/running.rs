@@ -163,19 +163,52 @@ impl Running {
 }
 
 /// What contexts hold: weak, because plugins may keep their context, and the platform keeps the plugins.
-pub(super) struct PlatformPeers(pub(super) Weak<Running>);
+pub(super) struct PlatformPeers {
+    running: Weak<Running>,
+    /// The plugin that may reach only what it declares. Anything else would be there or not by chance: its start
+    /// does not wait for it.
+    declaring: Option<usize>,
+}
+
+impl PlatformPeers {
+    /// For a plugin's own context.
+    pub(super) fn of(running: &Arc<Running>, position: usize) -> Arc<Self> {
+        Arc::new(PlatformPeers { running: Arc::downgrade(running), declaring: Some(position) })
+    }
+
+    /// For jobs, which run when everything has been started.
+    pub(super) fn all(running: &Arc<Running>) -> Arc<Self> {
+        Arc::new(PlatformPeers { running: Arc::downgrade(running), declaring: None })
+    }
+
+    fn may_reach(&self, running: &Running, other: usize) -> bool {
+        let metadata = |position: usize| running.plan.steps[position].registration.metadata();
+        let Some(position) = self.declaring else { return true };
+        let declared = metadata(position).requires.iter().chain(metadata(position).optional);
+        declared.into_iter().any(|requirement| requirement.names(metadata(other)))
+    }
+}
 
 impl Peers for PlatformPeers {
     fn find(&self, kind: &'static KindInfo, name: Option<&str>) -> Result<Arc<Slot>> {
-        let running = self.0.upgrade().ok_or_else(|| Error::stopped("the platform has ended"))?;
+        let running = self.running.upgrade().ok_or_else(|| Error::stopped("the platform has ended"))?;
         let position = running.position(kind, name)?;
+        if !self.may_reach(&running, position) {
+            let asking = self.declaring.map_or("the plugin", |position| &running.plan.steps[position].id);
+            let other = running.plan.steps[position].registration.metadata().name;
+            return Err(Error::denied(format!(
+                "`{asking}` reaches for `{other}` without declaring it: add `requires = [\"{other}\"]`, \
+                 `\"type:{}\"` or `optional = […]` to its `#[mlx_plugin]`, so that it is started before",
+                kind.name
+            )));
+        }
         Ok(running.slots[position].clone())
     }
 
     fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>> {
-        let Some(running) = self.0.upgrade() else { return Vec::new() };
-        let positions = running.by_kind.get(kind.name).map(Vec::as_slice).unwrap_or_default();
-        positions.iter().map(|position| running.slots[*position].clone()).collect()
+        let Some(running) = self.running.upgrade() else { return Vec::new() };
+        let reachable = running.positions_of(kind).iter().filter(|position| self.may_reach(&running, **position));
+        reachable.map(|position| running.slots[*position].clone()).collect()
     }
 }
 

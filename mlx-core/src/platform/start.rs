@@ -98,11 +98,9 @@ pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result
         fatal.retain(|failure| failure.kind != ErrorKind::Cancelled);
     }
     let kind = fatal.first().map_or(ErrorKind::Cancelled, |failure| failure.kind);
-    let first =
-        fatal.iter().flat_map(|failure| &failure.diagnostics).next().map(|diagnostic| diagnostic.message.clone());
-    let message = match first {
-        Some(first) => format!("{subject} did not start: {first}"),
-        None => format!("{subject} did not start: it was cancelled"),
+    let message = match fatal.is_empty() {
+        true => format!("{subject} did not start: it was cancelled"),
+        false => format!("{subject} did not start"),
     };
     let diagnostics = fatal.into_iter().flat_map(|failure| failure.diagnostics).chain(undone);
     Err(Error::new(kind, message).with_diagnostics(diagnostics))
@@ -144,8 +142,7 @@ async fn start_one(
     cancellation: CancellationToken,
 ) -> (usize, Result<(), Failure>) {
     running.set_state(position, PluginState::Starting, None);
-    let step = &running.plan.steps[position];
-    let result = match initialize(&running, step, &cancellation).await {
+    let result = match initialize(&running, position, &cancellation).await {
         Ok(instance) => {
             // Nothing was there before that could need draining.
             let _ = running.slots[position].publish(instance);
@@ -159,19 +156,23 @@ async fn start_one(
 
 async fn initialize(
     running: &Arc<Running>,
-    step: &Step,
+    position: usize,
     cancellation: &CancellationToken,
 ) -> Result<Instance, Failure> {
+    let step = &running.plan.steps[position];
     let failure = |error: StepError| {
         let mut diagnostics =
             vec![error.diagnostic(&step.id, "start", Code::StartFailed).at(step.location.as_ref()).in_path(&step.path)];
+        if let (StepError::Deadline(_), Some(diagnostic)) = (&error, diagnostics.last_mut()) {
+            diagnostic.help.push("if it needs longer, raise its `start_timeout`".to_owned());
+        }
         if let StepError::Failed(inner) = &error {
             diagnostics.extend(inner.diagnostics().iter().cloned());
         }
         Failure { diagnostics, kind: error.kind() }
     };
     let resolved = secrets(running, step, cancellation).await?;
-    let peers = Arc::new(PlatformPeers(Arc::downgrade(running)));
+    let peers = PlatformPeers::of(running, position);
     let cx = InitContext::new(step.id.as_str(), peers, cancellation.child_token());
     let path = format!("{}.config", step.path);
     let start = step

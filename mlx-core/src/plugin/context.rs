@@ -71,11 +71,12 @@ impl InitContext {
         &self.cancellation
     }
 
-    /// A handle to another plugin, by id or name. It must be in `requires` or `optional`, else it may not have
-    /// been started yet.
+    /// A handle to another plugin, by id or name. The plugin that asks must declare it in `requires` or `optional`, by
+    /// name, type or capability: only then it is started before.
     ///
     /// # Errors
-    /// [`NotFound`](crate::ErrorKind::NotFound) when no such plugin of this type is part of the platform.
+    /// [`NotFound`](crate::ErrorKind::NotFound) when no such plugin of this type is part of the platform,
+    /// [`Denied`](crate::ErrorKind::Denied) when it was not declared.
     pub fn get<C: ?Sized + PluginKind>(&self, name: &str) -> Result<Handle<C>> {
         Handle::new(self.peers.find(C::INFO, Some(name))?)
     }

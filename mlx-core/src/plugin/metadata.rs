@@ -62,6 +62,17 @@ pub enum Requirement {
     Capability(&'static str),
 }
 
+impl Requirement {
+    /// Whether a plugin is meant by it, whatever its version.
+    pub fn names(&self, metadata: &PluginMetadata) -> bool {
+        match self {
+            Requirement::Plugin { name, .. } => metadata.name == *name,
+            Requirement::Type(name) => metadata.kinds().any(|kind| kind.name == *name),
+            Requirement::Capability(name) => metadata.capabilities.contains(name),
+        }
+    }
+}
+
 impl fmt::Display for Requirement {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -64,6 +64,32 @@ impl Builder<'_> {
         }
     }
 
+    /// The span of a quoted scalar without what follows it: the parser counts comments in.
+    fn quoted(&self, style: ScalarStyle, location: Location) -> Location {
+        let quote = match style {
+            ScalarStyle::SingleQuoted => '\'',
+            ScalarStyle::DoubleQuoted => '"',
+            _ => return location,
+        };
+        let text = self.source.line(location.line).unwrap_or_default();
+        let mut characters = text.chars().skip(location.column as usize).peekable();
+        let mut length = 1;
+        while let Some(c) = characters.next() {
+            length += 1;
+            let escaped = match c {
+                '\\' => quote == '"',
+                '\'' => quote == '\'' && characters.peek() == Some(&'\''),
+                _ => false,
+            };
+            if escaped {
+                length += u32::from(characters.next().is_some());
+            } else if c == quote {
+                break;
+            }
+        }
+        Location { length, ..location }
+    }
+
     fn count(&mut self, nodes: usize, at: &Location) -> Result<(), Fatal> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
@@ -81,7 +107,12 @@ impl Builder<'_> {
         for event in Parser::new_from_str(source.text()) {
             let (event, span) = event.map_err(|error| {
                 let at = self.location(Span::empty(*error.marker()));
-                Box::new(Diagnostic::error(Code::Syntax, error.info().to_owned()).at(&at))
+                let diagnostic = Diagnostic::error(Code::Syntax, error.info().to_owned()).at(&at);
+                Box::new(match source.line(at.line).is_some_and(|line| line.contains("${")) {
+                    true => diagnostic
+                        .help("between braces or brackets a reference is put in quotes: `{key: \"${env:NAME}\"}`"),
+                    false => diagnostic,
+                })
             })?;
             let location = self.location(span);
             let tagged = matches!(
@@ -136,6 +167,7 @@ impl Builder<'_> {
                 }
                 Event::Scalar(text, style, anchor, _) => {
                     self.count(1, &location)?;
+                    let location = self.quoted(style, location);
                     let in_key_position =
                         matches!(stack.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }));
                     // A key is text, whatever it looks like.
@@ -269,6 +301,19 @@ mod tests {
     #[test]
     fn quoted_scalars_are_text() {
         assert_eq!(read("[\"1\", 'true', 1]").unwrap().to_json(), serde_json::json!(["1", "true", 1]));
+    }
+
+    #[test]
+    fn the_span_of_a_quoted_text_ends_with_its_quote() {
+        let node = read("a: \"b \\\" c\" # d\ne: 'it''s' # f\n").unwrap();
+        let length = |key: &str| node.as_map().unwrap().get(key).unwrap().location.as_ref().unwrap().length;
+        assert_eq!((length("a"), length("e")), (8, 7));
+    }
+
+    #[test]
+    fn a_reference_without_quotes_between_braces_is_explained() {
+        let found = read("a: {b: ${env:C}}").unwrap_err();
+        assert!(found[0].help[0].contains("quotes"), "{found:?}");
     }
 
     #[test]
