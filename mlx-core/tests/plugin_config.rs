@@ -831,3 +831,25 @@ mod further {
         assert_eq!(property("megabytes")["deprecated"], true);
     }
 }
+
+#[test]
+fn paths_are_whole_however_deep() {
+    #[derive(PluginConfig, Debug)]
+    struct Level {
+        #[config(default)]
+        next: BTreeMap<String, Vec<Level>>,
+        leaf: Option<u8>,
+    }
+    let text = "next: {a: [{next: {b: [{}, {next: {c.d: [{leaf: x}]}}]}}], e: [{leaf: y}]}\nleaf: z\n";
+    let found = read::<Level>(text).unwrap_err();
+    let paths: Vec<_> = found.iter().map(|d| d.path.as_deref().unwrap_or("")).collect();
+    assert_eq!(paths, ["next.a[0].next.b[1].next.c.d[0].leaf", "next.e[0].leaf", "leaf"]);
+}
+
+#[test]
+fn unknown_fields_are_found_in_a_long_mapping() {
+    let text: String = (0..100).map(|nth| format!("x{nth}: 1\n")).collect();
+    let found = mistakes::<Retry>(&format!("{text}max: 2\nwait: 2s\n"));
+    assert_eq!(found.len(), 100);
+    assert_eq!(found[99], "MLX0020 x99 100:1 unknown field `x99`");
+}

@@ -8,7 +8,7 @@ use crate::{
 use std::{
     borrow::Cow,
     collections::HashMap,
-    fmt::{Display, Write as _},
+    fmt::{self, Display},
 };
 
 /// What is done about `${…}` references.
@@ -33,22 +33,130 @@ pub struct Reader<'a> {
     stage: Stage,
     variables: &'a dyn Variables,
     resolved: Option<&'a Resolved>,
-    path: Vec<Segment>,
+    path: Path,
     secrets: u32,
     diagnostics: Vec<Diagnostic>,
     references: Vec<(Reference, Option<Location>)>,
 }
 
+/// The way to the value being read. A reading that finds no mistake allocates nothing for it.
+#[derive(Default)]
+struct Path {
+    inline: [Segment; INLINE],
+    length: usize,
+    /// What is deeper than `inline` holds.
+    deep: Vec<Segment>,
+    /// The names that no type declares, in order.
+    names: Vec<String>,
+}
+
+/// Most configurations are no deeper.
+const INLINE: usize = 6;
+
+#[derive(Clone, Copy)]
 enum Segment {
-    Key(Cow<'static, str>),
+    Key(&'static str),
+    /// The next of `names`.
+    Name,
     Index(usize),
+}
+
+impl Default for Segment {
+    fn default() -> Self {
+        Segment::Index(0)
+    }
+}
+
+impl Path {
+    #[inline]
+    fn push(&mut self, segment: Segment) {
+        match self.inline.get_mut(self.length) {
+            Some(free) => *free = segment,
+            None => self.deep.push(segment),
+        }
+        self.length += 1;
+    }
+
+    fn push_key(&mut self, key: Cow<'static, str>) {
+        match key {
+            Cow::Borrowed(key) => self.push(Segment::Key(key)),
+            Cow::Owned(name) => {
+                self.names.push(name);
+                self.push(Segment::Name);
+            }
+        }
+    }
+
+    #[inline]
+    fn pop(&mut self) {
+        self.length = self.length.saturating_sub(1);
+        let last = if self.length < INLINE { Some(self.inline[self.length]) } else { self.deep.pop() };
+        if let Some(Segment::Name) = last {
+            self.names.pop();
+        }
+    }
+}
+
+impl Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut names = self.names.iter();
+        let segments = self.inline[..self.length.min(INLINE)].iter().chain(&self.deep);
+        for (nth, segment) in segments.enumerate() {
+            let key = match segment {
+                Segment::Index(index) => {
+                    write!(f, "[{index}]")?;
+                    continue;
+                }
+                Segment::Key(key) => key,
+                Segment::Name => names.next().map_or("", String::as_str),
+            };
+            let dot = if nth == 0 { "" } else { "." };
+            write!(f, "{dot}{key}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Most names differ in length or in the first byte, which costs less to see than a comparison of all.
+#[inline]
+fn same_text(a: &str, b: &str) -> bool {
+    a.len() == b.len() && a.as_bytes().first() == b.as_bytes().first() && a == b
+}
+
+/// Which entries of a mapping have been read.
+enum Taken {
+    /// Of up to 64 entries.
+    Few(u64),
+    Many(Vec<bool>),
+}
+
+impl Taken {
+    fn none_of(entries: usize) -> Self {
+        if entries <= 64 { Taken::Few(0) } else { Taken::Many(vec![false; entries]) }
+    }
+
+    fn set(&mut self, index: usize) {
+        match self {
+            Taken::Few(bits) => *bits |= 1 << index,
+            Taken::Many(taken) => taken[index] = true,
+        }
+    }
+
+    fn has(&self, index: usize) -> bool {
+        match self {
+            Taken::Few(bits) => bits & (1 << index) != 0,
+            Taken::Many(taken) => taken[index],
+        }
+    }
 }
 
 /// The fields of a mapping that are still to be read.
 pub struct Fields<'n> {
     map: &'n Map,
     location: Option<&'n Location>,
-    taken: Vec<bool>,
+    taken: Taken,
+    /// Where to look first: files tend to have the order of the type.
+    next: usize,
     /// Defaults that an embedding struct gives to the fields of what it extends.
     defaults: Vec<&'static [DefaultOverride]>,
     /// Fields that are found by something else than their own name.
@@ -129,7 +237,7 @@ impl<'a> Reader<'a> {
             stage,
             variables,
             resolved,
-            path: Vec::new(),
+            path: Path::default(),
             secrets: 0,
             diagnostics: Vec::new(),
             references: Vec::new(),
@@ -139,7 +247,7 @@ impl<'a> Reader<'a> {
     /// Sets what comes before every path: `plugins[2].config`.
     #[must_use]
     pub fn within(mut self, prefix: impl Into<String>) -> Self {
-        self.path.insert(0, Segment::Key(Cow::Owned(prefix.into())));
+        self.path.push_key(Cow::Owned(prefix.into()));
         self
     }
 
@@ -166,15 +274,7 @@ impl<'a> Reader<'a> {
 
     /// The configuration path of the value being read.
     pub fn path(&self) -> String {
-        let mut path = String::new();
-        for segment in &self.path {
-            let _ = match segment {
-                Segment::Key(key) if path.is_empty() => write!(path, "{key}"),
-                Segment::Key(key) => write!(path, ".{key}"),
-                Segment::Index(index) => write!(path, "[{index}]"),
-            };
-        }
-        path
+        self.path.to_string()
     }
 
     /// Reports a mistake at `location`, in the value being read.
@@ -195,7 +295,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a nested value: `key` becomes part of the path.
     pub fn nested<T>(&mut self, key: impl Into<Cow<'static, str>>, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(Segment::Key(key.into()));
+        self.path.push_key(key.into());
         let value = read(self);
         self.path.pop();
         value
@@ -261,10 +361,16 @@ impl<'a> Reader<'a> {
     }
 
     /// The text of a scalar, with its references looked up. `None` after a report.
+    #[inline]
     fn interpolate<'t>(&mut self, text: &'t str, node: &Node) -> Option<Cow<'t, str>> {
-        if self.stage == Stage::Literal {
+        if self.stage == Stage::Literal || !text.as_bytes().contains(&b'$') {
             return Some(Cow::Borrowed(text));
         }
+        self.look_up(text, node)
+    }
+
+    #[inline(never)]
+    fn look_up<'t>(&mut self, text: &'t str, node: &Node) -> Option<Cow<'t, str>> {
         let rendered = match Template::parse(text) {
             Ok(None) => return Some(Cow::Borrowed(text)),
             Ok(Some(template)) => {
@@ -364,7 +470,8 @@ impl<'a> Reader<'a> {
             Value::Map(map) => Some(Fields {
                 map,
                 location: node.location.as_ref(),
-                taken: vec![false; map.len()],
+                taken: Taken::none_of(map.len()),
+                next: 0,
                 defaults: Vec::new(),
                 found: Vec::new(),
             }),
@@ -394,7 +501,7 @@ impl<'a> Reader<'a> {
         read: fn(&Node, &mut Reader<'a>) -> Option<T>,
         absent: Absent<T>,
     ) -> Option<T> {
-        self.path.push(Segment::Key(Cow::Borrowed(fields.written(key))));
+        self.path.push(Segment::Key(fields.written(key)));
         let value = match fields.take(key) {
             Some(node) => read(node, self),
             None => match (fields.stand_in(key), absent) {
@@ -455,7 +562,7 @@ impl<'a> Reader<'a> {
         let mut given = fields.position(field.name);
         for alias in more.aliases {
             let Some(index) = fields.position(alias) else { continue };
-            fields.taken[index] = true;
+            fields.taken.set(index);
             match given {
                 None => fields.found.push(Found { key: field.name, by: By::Alias(alias, index) }),
                 Some(first) => {
@@ -504,7 +611,7 @@ impl<'a> Reader<'a> {
     /// Reports every field that nothing has read.
     #[inline(never)]
     pub fn unknown_fields(&mut self, fields: &Fields<'_>, declared: &'static [Field]) {
-        if fields.taken.iter().all(|taken| *taken) {
+        if fields.unread().next().is_none() {
             return;
         }
         let mut known = Vec::new();
@@ -519,7 +626,7 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn unread(&mut self, fields: &Fields<'_>, known: &[&'static str]) {
-        for (entry, _) in fields.map.iter().zip(&fields.taken).filter(|(_, taken)| !**taken) {
+        for entry in fields.unread() {
             let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", entry.key))
                 .at(entry.key_location.as_ref().or(entry.value.location.as_ref()));
             let absent = known.iter().copied().filter(|name| fields.map.get(name).is_none());
@@ -707,8 +814,11 @@ impl<'a> Reader<'a> {
 }
 
 impl<'n> Fields<'n> {
+    #[inline]
     fn position(&self, key: &str) -> Option<usize> {
-        self.map.iter().position(|entry| entry.key == key)
+        let entries = self.map.entries();
+        let is = |index: &usize| same_text(&entries[*index].key, key);
+        (self.next..entries.len()).find(is).or_else(|| (0..self.next.min(entries.len())).find(is))
     }
 
     fn entry(&self, index: usize) -> &'n crate::value::Entry {
@@ -723,15 +833,18 @@ impl<'n> Fields<'n> {
                 By::Variable(_) => return None,
             },
         };
-        self.taken[index] = true;
+        self.taken.set(index);
+        self.next = index + 1;
         Some(&self.entry(index).value)
     }
 
+    #[inline]
     fn found(&self, key: &str) -> Option<&By> {
         self.found.iter().find(|found| found.key == key).map(|found| &found.by)
     }
 
     /// The name under which the field `key` stands in the file.
+    #[inline]
     fn written(&self, key: &'static str) -> &'static str {
         match self.found(key) {
             Some(By::Alias(alias, _)) => alias,
@@ -757,9 +870,13 @@ impl<'n> Fields<'n> {
 
     /// Everything that has not been read yet; it counts as read from now on.
     pub fn take_rest(&mut self) -> Vec<&'n crate::value::Entry> {
-        let rest = self.map.iter().zip(&self.taken).filter(|(_, taken)| !**taken).map(|(entry, _)| entry).collect();
-        self.taken.fill(true);
+        let rest = self.unread().collect();
+        (0..self.map.len()).for_each(|index| self.taken.set(index));
         rest
+    }
+
+    fn unread(&self) -> impl Iterator<Item = &'n crate::value::Entry> {
+        self.map.iter().enumerate().filter(|(index, _)| !self.taken.has(*index)).map(|(_, entry)| entry)
     }
 
     /// Where the mapping was written.

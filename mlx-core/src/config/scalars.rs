@@ -8,6 +8,7 @@ use crate::{
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     hash::{BuildHasher, Hash},
     net::{IpAddr, SocketAddr},
@@ -37,7 +38,7 @@ impl ConfigValue for bool {
 
 impl ConfigValue for String {
     fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-        cx.string(node).map(Into::into)
+        cx.string(node).map(Cow::into_owned)
     }
     fn write(&self) -> serde_json::Value {
         self.as_str().into()
@@ -336,8 +337,10 @@ fn elements<T: ConfigValue>(node: &Node, cx: &mut Reader<'_>) -> Option<Vec<T>> 
         cx.expected("a list", node);
         return None;
     };
-    let read: Vec<T> =
-        items.iter().enumerate().filter_map(|(index, item)| cx.element(index, |cx| T::read(item, cx))).collect();
+    let mut read = Vec::with_capacity(items.len());
+    for (index, item) in items.iter().enumerate() {
+        read.extend(cx.element(index, |cx| T::read(item, cx)));
+    }
     (read.len() == items.len()).then_some(read)
 }
 
