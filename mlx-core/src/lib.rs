@@ -60,6 +60,7 @@
 //! # Features
 //!
 //! - `arrow` (default): [`DataFrame`] and the contracts that exchange it.
+//! - `url`: `url::Url` as the type of a setting.
 //! - `linkme`: accept plugins that are registered with `#[mlx_plugin(…, registration = "linkme")]`.
 #![cfg_attr(not(feature = "linkme"), forbid(unsafe_code))]
 

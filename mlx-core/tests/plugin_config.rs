@@ -853,3 +853,69 @@ fn unknown_fields_are_found_in_a_long_mapping() {
     assert_eq!(found.len(), 100);
     assert_eq!(found[99], "MLX0020 x99 100:1 unknown field `x99`");
 }
+
+#[cfg(feature = "url")]
+#[test]
+fn urls_are_absolute() {
+    #[derive(PluginConfig, Debug)]
+    struct Remote {
+        #[config(default = "https://example.com".parse::<url::Url>().expect("an absolute URL"))]
+        url: url::Url,
+    }
+    assert_eq!(read::<Remote>("{}").unwrap().write(), json!({"url": "https://example.com/"}));
+    assert_eq!(read::<Remote>("url: http://h:1/p?q\n").unwrap().url.port(), Some(1));
+    assert_eq!(
+        mistakes::<Remote>("url: /p\n"),
+        ["MLX0022 url 1:6 expected an absolute URL such as `https://example.com/`, found the string \"/p\""]
+    );
+    assert_eq!(schema::<Remote>()["properties"]["url"]["format"], "uri");
+}
+
+#[test]
+fn a_warning_reaches_the_plan_and_stops_nothing() {
+    use mlx_core::{Composition, InitContext, Plugin, Result, async_trait, mlx_plugin, registry};
+
+    /// Says nothing.
+    #[mlx_core::contract(name = "quiet", cardinality = "many")]
+    #[async_trait]
+    trait Quiet {
+        /// The level.
+        async fn level(&self) -> Result<u8>;
+    }
+
+    #[derive(PluginConfig)]
+    struct Level {
+        #[config(default = 1, deprecated = "use `volume`")]
+        level: u8,
+    }
+
+    /// Is quiet.
+    #[mlx_plugin(type = Quiet)]
+    struct Silent(u8);
+
+    #[async_trait]
+    impl Plugin for Silent {
+        type Config = Level;
+        async fn initialize(config: Level, _: &InitContext) -> Result<Self> {
+            Ok(Silent(config.level))
+        }
+    }
+
+    #[async_trait]
+    impl Quiet for Silent {
+        async fn level(&self) -> Result<u8> {
+            Ok(self.0)
+        }
+    }
+
+    let composition = Composition::from_yaml("plugins: [{type: quiet, name: silent, config: {level: 3}}]").unwrap();
+    let plan = registry().resolve(&composition).unwrap();
+    let warnings: Vec<_> = plan.warnings().iter().map(described).collect();
+    assert_eq!(warnings, ["MLX0032 plugins[0].config.level 1:48 the field `level` is deprecated"]);
+    mlx_core::block_on(async {
+        let quiet = registry().create::<dyn Quiet>("silent", json!({"level": 3})).await.unwrap();
+        assert_eq!(quiet.level().await.unwrap(), 3);
+        quiet.shutdown().await
+    })
+    .unwrap();
+}

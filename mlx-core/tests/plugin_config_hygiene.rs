@@ -46,6 +46,8 @@ struct str;
 #[allow(non_camel_case_types)]
 struct bool;
 
+const MOST: u64 = 9;
+
 /// All that a struct can have.
 #[derive(::mlx_core::PluginConfig)]
 #[config(rename_all = "camelCase", validate = whole, component = "a/b")]
@@ -56,6 +58,14 @@ pub(crate) struct Everything<T, const N: usize> {
     float: f32,
     #[config(non_empty, default = "x", validate = text, pattern = "x", source = "c.json:1")]
     text: ::std::string::String,
+    #[config(alias = "old", alias = "older", env = "MLX_HYGIENE", deprecated = "use `text`", example = "x")]
+    other: ::core::option::Option<::std::string::String>,
+    #[config(one_of = ["x", "y"], default = "x")]
+    chosen: ::std::string::String,
+    #[config(one_of = [1, 2], default = 1)]
+    digit: u8,
+    #[config(range(..=MOST), default = 1)]
+    most: u64,
     #[config(secret)]
     hidden: ::core::option::Option<::std::string::String>,
     secret: ::mlx_core::Secret,
