@@ -159,7 +159,12 @@ pub mod adaptor {
     /// What a struct is when its file says `{}`.
     #[inline(never)]
     pub fn empty<T: ConfigValue>(location: Option<&Location>, cx: &mut Reader<'_>) -> Option<T> {
-        T::read(&Node { location: location.cloned(), ..Node::empty_map() }, cx)
+        T::read(&empty_map(location), cx)
+    }
+
+    #[inline(never)]
+    fn empty_map(location: Option<&Location>) -> Node {
+        Node { location: location.cloned(), ..Node::empty_map() }
     }
 
     pub fn empty_json() -> Value {

@@ -36,8 +36,9 @@
 //!         fn read_fields(fields: &mut Fields<'_>, cx: &mut Reader<'_>) -> Option<Self> {
 //!             let field0 = cx.read_field(fields, "size", <u32 as ConfigValue>::read, Absent::Value(Self::__mlx_default_0));
 //!             cx.range(fields.place("size"), &field0, &Bounds { min: Some(1), max: Some(64), exclusive: false });
-//!             // All fields are read before the first `?`, so that all mistakes are found.
-//!             Some(Self { size: field0? })
+//!             // After all fields are read, so that all mistakes are found.
+//!             let (Some(field0),) = (field0,) else { return None };
+//!             Some(Self { size: field0 })
 //!         }
 //!         // write_fields
 //!     }
@@ -151,7 +152,9 @@ struct Fields {
     metas: Vec<TokenStream>,
     /// Reads each into a variable.
     reads: Vec<TokenStream>,
-    /// `member: variable?`
+    /// These variables.
+    variables: Vec<Ident>,
+    /// `member: variable`, once none is missing
     members: Vec<TokenStream>,
     /// `member: variable`, those left out that are not written.
     patterns: Vec<TokenStream>,
@@ -166,11 +169,12 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
     let doc = &container.doc;
     let component = container.component.as_ref().map_or(String::new(), |component| component.value.value());
     let (generics, arguments, clause) = bounds.value();
-    let Fields { metas, reads, members, writes, .. } =
+    let Fields { metas, reads, variables, members, writes, .. } =
         writer.fields(fields, &quote!(<Self as __mlx::config::ConfigFields>::META.fields()), |field, _| {
             let member = &field.member;
             quote!(&self.#member)
         });
+    let all_read = all_read(&variables);
     let assertions = writer.inline_assertions();
     let validate = writer.validate(&quote!(__fields.whole()));
     let implementations = quote! {
@@ -210,6 +214,7 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
             ) -> ::core::option::Option<Self> {
                 #assertions
                 #(#reads)*
+                #all_read
                 let __value = Self { #(#members),* };
                 #validate
                 ::core::option::Option::Some(__value)
@@ -423,8 +428,9 @@ impl Writer<'_> {
                 quote!(Self::#ident => __mlx::config::adaptor::unit(#name),),
             ),
             Shape::Struct(fields) => {
-                let Fields { metas, reads, members, patterns, writes } =
+                let Fields { metas, reads, variables, members, patterns, writes } =
                     self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), |_, variable| quote!(#variable));
+                let all_read = all_read(&variables);
                 (
                     quote!(Fields(&[#(#metas),*])),
                     quote! {
@@ -432,6 +438,7 @@ impl Writer<'_> {
                             let __fields = &mut __cx.fields(__node)?;
                             #(#reads)*
                             __cx.unknown_fields(__fields, Self::__MLX_META.variant(#index));
+                            #all_read
                             ::core::option::Option::Some(Self::#ident { #(#members),* })
                         })
                     },
@@ -470,7 +477,7 @@ impl Writer<'_> {
     /// A variant that the mapping names in the field `tag`, beside the variant's own fields.
     fn tagged_variant(&mut self, variant: &Variant<'_>, index: usize, tag: &str) -> VariantParts {
         let (ident, name, doc) = (&variant.syn.ident, &variant.name.text, &variant.doc);
-        let Fields { metas, reads, members, patterns, writes } = match &variant.shape {
+        let Fields { metas, reads, variables, members, patterns, writes } = match &variant.shape {
             Shape::Unit => Fields::default(),
             Shape::Struct(fields) => {
                 self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), |_, variable| quote!(#variable))
@@ -484,6 +491,7 @@ impl Writer<'_> {
                 written
             }
         };
+        let all_read = all_read(&variables);
         for field in variant
             .shape
             .fields()
@@ -507,6 +515,7 @@ impl Writer<'_> {
                     let __fields = &mut __fields;
                     #(#reads)*
                     __cx.unknown_fields(__fields, Self::__MLX_META.variant(#index));
+                    #all_read
                     ::core::option::Option::Some(Self::#ident { #(#members),* })
                 }
             },
@@ -591,7 +600,8 @@ impl Writer<'_> {
             .push(quote!(let #variable = __cx.#method(__fields, #key, #read, __mlx::config::Absent::#absent);));
         written.reads.push(self.checks(field, &types, &variable, &quote!(__fields.place(#key))));
         written.metas.push(self.setting_meta(field, &types, default.as_ref()));
-        written.members.push(quote!(#member: #variable?));
+        written.variables.push(variable.clone());
+        written.members.push(quote!(#member: #variable));
         written.patterns.push(quote!(#member: #variable));
         let value = types.write(access);
         written.writes.push(quote!(__mlx::config::adaptor::put(__map, #key, #value);));
@@ -622,7 +632,8 @@ impl Writer<'_> {
                 let #variable = __fields.with_defaults(const { &[#(#overrides),*] }, |__fields| #read(__fields, __cx));
             },
         });
-        written.members.push(quote!(#member: #variable?));
+        written.variables.push(variable.clone());
+        written.members.push(quote!(#member: #variable));
         written.patterns.push(quote!(#member: #variable));
         written.writes.push(quote!(#write(#access, __map);));
     }
@@ -807,6 +818,17 @@ fn choice(number: &Expr) -> TokenStream {
             quote!(Float(#float))
         }
     }
+}
+
+/// Gives up once all fields are read, in one step: a `?` for each would be compiled anew for each.
+fn all_read(variables: &[Ident]) -> Option<TokenStream> {
+    (!variables.is_empty()).then(|| {
+        quote! {
+            let (#(::core::option::Option::Some(#variables),)*) = (#(#variables,)*) else {
+                return ::core::option::Option::None;
+            };
+        }
+    })
 }
 
 fn variable(index: usize) -> Ident {
