@@ -172,16 +172,8 @@ impl Registry {
             let mut generator = SchemaGenerator::default();
             let mut schema = self.plugins[position].schema(&mut generator);
             let definitions = generator.take_definitions(true);
-            // A derived type is a reference into the definitions; the document itself should be the type.
-            if let Some(name) = schema.get("$ref").and_then(|r| r.as_str()).and_then(|r| r.strip_prefix("#/$defs/"))
-                && let Some(Ok(root)) = definitions.get(name).map(|root| Schema::try_from(root.clone()))
-            {
-                schema = root;
-            }
             schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
-            if definitions.values().any(|d| d.to_string().contains("#/$defs/"))
-                || schema.as_value().to_string().contains("#/$defs/")
-            {
+            if !definitions.is_empty() {
                 schema.insert("$defs".to_owned(), definitions.into());
             }
             schema

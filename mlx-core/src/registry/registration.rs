@@ -7,7 +7,7 @@ use crate::{
     plugin::{Declared, InitContext, Plugin, PluginMetadata, instance_of},
     value::{Node, Reference, Variables},
 };
-use schemars::{Schema, SchemaGenerator};
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::{fmt, future::Future, pin::Pin};
 
 /// A plugin that is about to start.
@@ -45,7 +45,7 @@ impl Registration {
             metadata: P::METADATA,
             check: check::<P::Config>,
             start: start::<P>,
-            schema: <P::Config as ConfigValue>::schema,
+            schema: <P::Config as JsonSchema>::json_schema,
         }
     }
 

@@ -46,6 +46,8 @@
 //! };
 //! ```
 //!
+//! What only some types are used for, being nested or inherited, say, is `#[inline]`: it is compiled where it is used.
+//!
 //! A user's expression is written once, so that a mistake in it is reported once, and everything that says of a
 //! field's type that it is a `ConfigValue` says so in the same words at the same place, for the same reason.
 
@@ -119,9 +121,11 @@ pub(super) fn adaptors(container: &Container<'_>, bounds: &Bounds, meta: &TokenS
         }
         #[automatically_derived]
         impl #generics __mlx::__private::schemars::JsonSchema for #ident #arguments #clause {
+            #[inline]
             fn schema_name() -> ::std::borrow::Cow<'static, ::core::primitive::str> {
                 ::std::borrow::Cow::Borrowed(#name)
             }
+            #[inline]
             fn schema_id() -> ::std::borrow::Cow<'static, ::core::primitive::str> {
                 __mlx::config::adaptor::schema_id::<Self>()
             }
@@ -194,6 +198,7 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
                 <Self as __mlx::config::ConfigFields>::write_fields(self, &mut __map);
                 __mlx::__private::Json::Object(__map)
             }
+            #[inline]
             fn schema(
                 __generator: &mut __mlx::__private::schemars::SchemaGenerator,
             ) -> __mlx::__private::schemars::Schema {
@@ -225,12 +230,14 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
         }
         #[automatically_derived]
         impl #generics __mlx::config::DefaultValue for #ident #arguments #clause {
+            #[inline]
             fn default_value(
                 __location: ::core::option::Option<&__mlx::diagnostics::Location>,
                 __cx: &mut __mlx::config::Reader<'_>,
             ) -> ::core::option::Option<Self> {
                 __mlx::config::adaptor::empty(__location, __cx)
             }
+            #[inline]
             fn default_json() -> __mlx::__private::Json {
                 __mlx::config::adaptor::empty_json()
             }
@@ -280,6 +287,7 @@ fn expand_newtype(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>]
             fn write(&self) -> __mlx::__private::Json {
                 #write
             }
+            #[inline]
             fn schema(
                 __generator: &mut __mlx::__private::schemars::SchemaGenerator,
             ) -> __mlx::__private::schemars::Schema {
@@ -377,6 +385,7 @@ fn expand_enum(writer: &mut Writer<'_>, bounds: &Bounds, variants: &[Variant<'_>
                     #(#writes)*
                 }
             }
+            #[inline]
             fn schema(
                 __generator: &mut __mlx::__private::schemars::SchemaGenerator,
             ) -> __mlx::__private::schemars::Schema {
@@ -394,12 +403,14 @@ fn by_default(ident: &Ident, bounds: &Bounds) -> TokenStream {
     quote! {
         #[automatically_derived]
         impl #generics __mlx::config::DefaultValue for #ident #arguments #clause {
+            #[inline]
             fn default_value(
                 _: ::core::option::Option<&__mlx::diagnostics::Location>,
                 _: &mut __mlx::config::Reader<'_>,
             ) -> ::core::option::Option<Self> {
                 ::core::option::Option::Some(<&Self as __mlx::config::HasDefault<Self>>::default())
             }
+            #[inline]
             fn default_json() -> __mlx::__private::Json {
                 <Self as __mlx::config::ConfigValue>::write(&<&Self as __mlx::config::HasDefault<Self>>::default())
             }
