@@ -907,6 +907,8 @@ async fn one_plugin_can_be_used_without_a_composition() {
 #[tokio::test]
 async fn what_cannot_run_alone_is_refused() {
     let registry = plugins();
+    let error = registry.create::<dyn Probe>("base", json!({"size": 0})).await.unwrap_err();
+    assert_eq!(error.diagnostics()[0].path.as_deref(), Some("size"));
     for (error, says) in [
         (
             registry.create::<dyn Probe>("bass", json!({})).await.unwrap_err(),

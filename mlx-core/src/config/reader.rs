@@ -244,10 +244,13 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Sets what comes before every path: `plugins[2].config`.
+    /// Sets what comes before every path: `plugins[2].config`, or nothing.
     #[must_use]
     pub fn within(mut self, prefix: impl Into<String>) -> Self {
-        self.path.push_key(Cow::Owned(prefix.into()));
+        let prefix = prefix.into();
+        if !prefix.is_empty() {
+            self.path.push_key(Cow::Owned(prefix));
+        }
         self
     }
 
