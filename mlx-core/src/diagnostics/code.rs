@@ -112,13 +112,17 @@ codes! {
     /// A registration contradicts itself or the contract it names.
     BadRegistration = 72, "invalid registration";
 
-    /// A plugin's `initialize` returned an error.
+    /// A plugin's `initialize` returned an error, which the message quotes. Everything else that had been started was
+    /// stopped again. Mend the cause, or set `on_failure: continue` if the platform can do without the plugin.
     StartFailed = 90, "a plugin did not start";
-    /// A plugin did not finish a life-cycle step before its deadline.
+    /// A plugin did not finish a step before its deadline. If it needs longer, raise its `start_timeout` or
+    /// `stop_timeout`; if it blocks its thread, its author should use `tokio::task::spawn_blocking`.
     DeadlineExceeded = 91, "deadline exceeded";
-    /// A plugin panicked. The panic was contained; the plugin counts as failed.
+    /// A plugin panicked, which is a mistake in the plugin: report it to its author. The panic was contained; the
+    /// plugin counts as failed.
     Panicked = 92, "a plugin panicked";
-    /// A plugin's `shutdown` returned an error.
+    /// A plugin's `shutdown` returned an error or was given up, so it may not have given back all that it held. The
+    /// others were stopped all the same.
     StopFailed = 93, "a plugin did not stop cleanly";
     /// A plugin was not started because one it requires did not start.
     DependencyFailed = 94, "a required plugin did not start";

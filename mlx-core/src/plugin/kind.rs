@@ -135,7 +135,7 @@ impl Cardinality {
     }
 }
 
-/// Plugin types that are planned and have no contract in this version, with the capabilities they will have.
+/// Plugin types that are planned and have no contract in this version. Their names are reserved.
 pub const PLANNED_TYPES: &[&str] = &[
     "cloud_provider",
     "compute_backend",
