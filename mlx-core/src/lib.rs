@@ -71,6 +71,7 @@ pub mod composition;
 pub mod config;
 pub mod contracts;
 pub mod diagnostics;
+mod graph;
 pub mod handle;
 pub mod platform;
 pub mod plugin;

@@ -1,7 +1,6 @@
 //! The file that says which plugins make up a platform, and how it becomes a [`Plan`].
 
 mod document;
-mod order;
 mod plan;
 mod resolve;
 mod schema;

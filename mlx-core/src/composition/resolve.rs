@@ -1,8 +1,9 @@
 //! From a composition to a plan: every check that needs no plugin to run.
 
-use super::{Composition, Plan, PluginEntry, Step, document::is_security, order::Graph, plan::Deferred};
+use super::{Composition, Plan, PluginEntry, Step, document::is_security, plan::Deferred};
 use crate::{
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
+    graph::Graph,
     plugin::{Cardinality, PluginMetadata, Requirement},
     registry::{Checked, Registration, Registry},
     value::Node,

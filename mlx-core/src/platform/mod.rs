@@ -17,13 +17,8 @@ use crate::{
     plugin::{ComponentResult, ExecutionContext, Health, HealthStatus, PluginKind},
     registry::Registry,
 };
-use running::{PlatformPeers, Running};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use running::Running;
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
@@ -152,22 +147,7 @@ impl Platform {
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, [`Cancelled`](crate::ErrorKind::Cancelled) when
     /// the context was cancelled, else what the plugin reported.
     pub async fn execute(&self, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
-        step::runtime()?;
-        let position = self.running.position_of_any(id)?;
-        let lease = self.running.slots[position].lease()?;
-        let plugin = start::lifecycle(&lease)?;
-        let cx = cx.with_peers(PlatformPeers::all(&self.running));
-        let cancellation = cx.cancellation().clone();
-        let began = Instant::now();
-        let job = async move {
-            let result = plugin.execute(&cx).await;
-            drop(lease);
-            result
-        };
-        let result = step::contain(cancellation, job).await;
-        let mut result = result.map_err(|error| error.into_error(id, "execute"))?;
-        result.duration = began.elapsed();
-        Ok(result)
+        self.running.execute(id, cx).await
     }
 
     /// Asks all plugins how they are, at the same time. A plugin that takes longer than five seconds, or panics, is

@@ -1,17 +1,21 @@
 //! The plugins of a platform while it runs, shared by the platform and the contexts of its plugins.
 
-use super::status::{PluginState, PluginStatus};
+use super::{
+    start,
+    status::{PluginState, PluginStatus},
+    step,
+};
 use crate::{
     composition::Plan,
     diagnostics::{Error, Result, listing, nearest},
     handle::Slot,
-    plugin::{KindInfo, Peers},
+    plugin::{ComponentResult, ExecutionContext, KindInfo, LifecycleFuture, Peers},
 };
 use foldhash::fast::FixedState;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
-    time::SystemTime,
+    time::{Instant, SystemTime},
 };
 
 pub(super) struct Running {
@@ -162,6 +166,28 @@ impl Running {
     }
 }
 
+impl Running {
+    /// Runs a plugin's own job, contained.
+    pub(super) async fn execute(self: &Arc<Self>, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
+        step::runtime()?;
+        let position = self.position_of_any(id)?;
+        let lease = self.slots[position].lease()?;
+        let plugin = start::lifecycle(&lease)?;
+        let cx = cx.with_peers(PlatformPeers::all(self));
+        let cancellation = cx.cancellation().clone();
+        let began = Instant::now();
+        let job = async move {
+            let result = plugin.execute(&cx).await;
+            drop(lease);
+            result
+        };
+        let result = step::contain(cancellation, job).await;
+        let mut result = result.map_err(|error| error.into_error(id, "execute"))?;
+        result.duration = began.elapsed();
+        Ok(result)
+    }
+}
+
 /// What contexts hold: weak, because plugins may keep their context, and the platform keeps the plugins.
 pub(super) struct PlatformPeers {
     running: Weak<Running>,
@@ -209,6 +235,19 @@ impl Peers for PlatformPeers {
         let Some(running) = self.running.upgrade() else { return Vec::new() };
         let reachable = running.positions_of(kind).iter().filter(|position| self.may_reach(&running, **position));
         reachable.map(|position| running.slots[*position].clone()).collect()
+    }
+
+    fn labels(&self) -> Vec<String> {
+        self.running
+            .upgrade()
+            .map_or_else(Vec::new, |running| running.plan.steps.iter().map(|step| step.label()).collect())
+    }
+
+    fn execute<'a>(&'a self, id: &'a str, cx: ExecutionContext) -> LifecycleFuture<'a, ComponentResult> {
+        Box::pin(async move {
+            let running = self.running.upgrade().ok_or_else(|| Error::stopped("the platform has ended"))?;
+            running.execute(id, cx).await
+        })
     }
 }
 

@@ -1,14 +1,14 @@
 //! What a plugin is given when it starts and when it runs.
 
-use super::{KindInfo, PluginKind};
+use super::{ComponentResult, KindInfo, LifecycleFuture, PluginKind, data::Data};
 use crate::{
     diagnostics::{Error, Result},
     handle::{Handle, Slot},
 };
 use std::{
-    any::{Any, TypeId},
-    collections::{BTreeMap, HashMap},
+    collections::BTreeMap,
     fmt,
+    future::ready,
     hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
     sync::Arc,
@@ -25,6 +25,19 @@ pub trait Peers: Send + Sync {
 
     /// The slots of all running plugins of a type, in the order of their ids.
     fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>>;
+
+    /// The type and id, `data_source/sqlite`, of every plugin there is, running or not.
+    fn labels(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// Runs a plugin's own job, as `Platform::execute` does: by id or `type/id`, in a task of its own.
+    ///
+    /// # Errors
+    /// There is no such plugin, it does not run, or what it reported.
+    fn execute<'a>(&'a self, id: &'a str, _cx: ExecutionContext) -> LifecycleFuture<'a, ComponentResult> {
+        Box::pin(ready(Err(Error::not_found(format!("`{id}` is not available: this plugin runs alone")))))
+    }
 }
 
 /// No other plugins: for plugins that are created alone, and in tests.
@@ -109,7 +122,7 @@ impl fmt::Debug for InitContext {
 pub struct ExecutionContext {
     run_id: String,
     input: serde_json::Value,
-    data: HashMap<TypeId, Arc<dyn Any + Send + Sync>>,
+    data: Data,
     metadata: BTreeMap<String, String>,
     artifacts: PathBuf,
     cancellation: CancellationToken,
@@ -124,7 +137,7 @@ impl ExecutionContext {
         ExecutionContext {
             run_id,
             input: serde_json::Value::Null,
-            data: HashMap::new(),
+            data: Data::default(),
             metadata: BTreeMap::new(),
             artifacts,
             cancellation: CancellationToken::new(),
@@ -149,8 +162,16 @@ impl ExecutionContext {
     /// Adds typed data, one value a type: a [`DataFrame`](crate::DataFrame), say.
     #[must_use]
     pub fn with_data<T: Send + Sync + 'static>(mut self, data: T) -> Self {
-        self.data.insert(TypeId::of::<T>(), Arc::new(data));
+        self.data.insert(data);
         self
+    }
+
+    /// Adds all typed data that an execution delivered.
+    ///
+    /// # Errors
+    /// The name of a type that the run has data of already; nothing is added then.
+    pub(crate) fn adopt(&mut self, result: &ComponentResult) -> Result<(), &'static str> {
+        self.data.adopt(&result.data)
     }
 
     /// Adds a note for whoever reads the run's records.
@@ -196,10 +217,7 @@ impl ExecutionContext {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when the run has none.
     pub fn data<T: Send + Sync + 'static>(&self) -> Result<&T> {
-        self.data
-            .get(&TypeId::of::<T>())
-            .and_then(|data| data.downcast_ref())
-            .ok_or_else(|| Error::not_found(format!("the run has no `{}`", std::any::type_name::<T>())))
+        self.data.get().ok_or_else(|| Error::not_found(format!("the run has no `{}`", std::any::type_name::<T>())))
     }
 
     /// The notes.

@@ -1,6 +1,7 @@
 //! What a plugin is: the trait its author implements, what it says about itself, and what it is given.
 
 mod context;
+mod data;
 mod health;
 mod kind;
 mod lifecycle;

@@ -1,5 +1,6 @@
 //! What an execution of a plugin brought.
 
+use super::data::Data;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -48,6 +49,7 @@ pub struct ComponentResult {
     pub metrics: BTreeMap<String, f64>,
     /// Why it failed.
     pub error: Option<String>,
+    pub(super) data: Data,
 }
 
 impl ComponentResult {
@@ -80,6 +82,24 @@ impl ComponentResult {
     pub fn metric(mut self, name: impl Into<String>, value: f64) -> Self {
         self.metrics.insert(name.into(), value);
         self
+    }
+
+    /// Adds typed data, one value a type: a [`DataFrame`](crate::DataFrame), say. It stays in this process; JSON and
+    /// records do not have it.
+    #[must_use]
+    pub fn with_data<T: Send + Sync + 'static>(mut self, data: T) -> Self {
+        self.data.insert(data);
+        self
+    }
+
+    /// The typed data of this type.
+    pub fn data<T: Send + Sync + 'static>(&self) -> Option<&T> {
+        self.data.get()
+    }
+
+    /// Whether there is typed data of any type.
+    pub fn has_data(&self) -> bool {
+        !self.data.is_empty()
     }
 
     /// Whether it ended well.

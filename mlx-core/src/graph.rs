@@ -3,9 +3,9 @@
 use std::{cmp::Reverse, collections::BinaryHeap};
 
 /// What each node requires, and what it would rather follow.
-pub(super) struct Graph {
-    pub(super) requires: Vec<Vec<usize>>,
-    pub(super) optional: Vec<Vec<usize>>,
+pub(crate) struct Graph {
+    pub(crate) requires: Vec<Vec<usize>>,
+    pub(crate) optional: Vec<Vec<usize>>,
 }
 
 impl Graph {
@@ -14,7 +14,7 @@ impl Graph {
     ///
     /// # Errors
     /// Every circle of requirements, as the nodes along it, the smallest first.
-    pub(super) fn order(&self) -> Result<Vec<usize>, Vec<Vec<usize>>> {
+    pub(crate) fn order(&self) -> Result<Vec<usize>, Vec<Vec<usize>>> {
         let strict = components(self.requires.len(), |node| self.requires[node].iter());
         let circles: Vec<Vec<usize>> = strict
             .iter()
