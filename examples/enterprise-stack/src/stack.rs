@@ -90,7 +90,7 @@ pub(crate) async fn run(platform: &Platform) -> Result<Report> {
     let status = platform.status();
     let tracker = status.iter().find(|s| s.kind == "experiment_tracker").map_or("", |s| s.name);
     Ok(Report {
-        platform: platform.name().to_owned(),
+        platform: platform.name(),
         rows: data.num_rows(),
         split: (train.num_rows(), test.num_rows()),
         evaluation,

@@ -1,9 +1,10 @@
 //! A composition that has been checked: what starts, in which order, and why.
 
-use super::OnFailure;
+use super::{Composition, OnFailure};
 use crate::{
     diagnostics::{Diagnostic, Location},
-    registry::Registration,
+    plugin::PluginMetadata,
+    registry::{Registration, Registry},
     value::{Node, Reference, Variables},
 };
 use std::{fmt, sync::Arc, time::Duration};
@@ -16,6 +17,9 @@ pub struct Plan {
     pub(crate) steps: Vec<Step>,
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) variables: Arc<dyn Variables>,
+    /// What it was resolved from: a running platform is changed by resolving again.
+    pub(crate) composition: Arc<Composition>,
+    pub(crate) registry: Registry,
 }
 
 /// One plugin of a [`Plan`].
@@ -75,6 +79,11 @@ impl Plan {
         &self.warnings
     }
 
+    /// The composition that it was resolved from.
+    pub fn composition(&self) -> &Composition {
+        &self.composition
+    }
+
     /// The plan as JSON.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({
@@ -96,6 +105,12 @@ impl Step {
     /// The type and the id: `data_source/sqlite`.
     pub fn label(&self) -> String {
         format!("{}/{}", self.registration.metadata().kind.name, self.id)
+    }
+
+    /// Whether a plugin that says this about itself declares that it requires or uses this one.
+    pub(crate) fn may_be_reached_by(&self, other: &PluginMetadata) -> bool {
+        let declared = other.requires.iter().chain(other.optional);
+        declared.into_iter().any(|requirement| requirement.names(self.registration.metadata()))
     }
 }
 

@@ -8,7 +8,10 @@ use crate::{
     registry::{Checked, Registration, Registry},
     value::Node,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    sync::Arc,
+};
 
 impl Registry {
     /// Checks a composition against the plugins of this program, and puts them in order. Nothing is started.
@@ -544,6 +547,8 @@ impl<'c> Resolver<'c> {
             steps,
             warnings: self.found,
             variables: self.composition.variables.clone(),
+            composition: Arc::new(self.composition.clone()),
+            registry: self.registry.clone(),
         })
     }
 

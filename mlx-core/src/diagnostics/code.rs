@@ -126,6 +126,16 @@ codes! {
     StopFailed = 93, "a plugin did not stop cleanly";
     /// A plugin was not started because one it requires did not start.
     DependencyFailed = 94, "a required plugin did not start";
+    /// A plugin that was started while the platform runs said that it is unhealthy, so callers were not sent to it and
+    /// the change was undone. As a warning: it said that it is degraded, and was accepted.
+    Unhealthy = 95, "a new plugin is unhealthy";
+    /// A plugin could not share what its successor needs, so it was not replaced and runs on.
+    HandOverFailed = 96, "a plugin did not hand over";
+    /// A plugin cannot be stopped because others require it. Stop those too, in one change.
+    StillRequired = 97, "a plugin is still required";
+    /// A plugin that cannot run twice was stopped for its successor, the change failed, and then the plugin did not start
+    /// again with its old settings. It does not run: mend the cause, and apply a composition.
+    RestoreFailed = 98, "a plugin was not restored";
 }
 
 impl Code {

@@ -18,12 +18,9 @@ use crate::{
     registry::Registry,
 };
 use running::Running;
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
-
-/// How long a plugin may take to say how it is.
-const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A running platform: every plugin of a composition, started.
 ///
@@ -99,13 +96,14 @@ impl Platform {
     }
 
     /// The composition's name.
-    pub fn name(&self) -> &str {
-        self.running.plan.name()
+    pub fn name(&self) -> String {
+        self.running.snapshot().plan.name().to_owned()
     }
 
-    /// What was started, and in which order.
-    pub fn plan(&self) -> &Plan {
-        &self.running.plan
+    /// What runs, and in which order it is started. It is what it was when asked for: a change of the platform makes
+    /// another one.
+    pub fn plan(&self) -> Arc<Plan> {
+        self.running.snapshot().plan.clone()
     }
 
     /// A handle to a plugin by id or name: `platform.get::<dyn DataSource>("sqlite")`. It follows hot swaps.
@@ -113,8 +111,9 @@ impl Platform {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound), with what there is.
     pub fn get<C: ?Sized + PluginKind>(&self, name: &str) -> Result<Handle<C>> {
-        let position = self.running.position(C::INFO, Some(name))?;
-        Handle::new(self.running.slots[position].clone())
+        let snapshot = self.running.snapshot();
+        let position = snapshot.position(C::INFO, Some(name))?;
+        Handle::new(snapshot.slots[position].clone())
     }
 
     /// A handle to the type's only plugin, or the one marked `default: true`.
@@ -122,8 +121,9 @@ impl Platform {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is none, or several and none is marked.
     pub fn get_default<C: ?Sized + PluginKind>(&self) -> Result<Handle<C>> {
-        let position = self.running.position(C::INFO, None)?;
-        Handle::new(self.running.slots[position].clone())
+        let snapshot = self.running.snapshot();
+        let position = snapshot.position(C::INFO, None)?;
+        Handle::new(snapshot.slots[position].clone())
     }
 
     /// Handles to all plugins of a type, in the order of their ids.
@@ -132,16 +132,14 @@ impl Platform {
     /// [`Unsupported`](crate::ErrorKind::Unsupported) if a plugin does not implement its type, which the compiler
     /// rules out.
     pub fn get_all<C: ?Sized + PluginKind>(&self) -> Result<Vec<Handle<C>>> {
-        self.running
-            .positions_of(C::INFO)
-            .iter()
-            .map(|position| Handle::new(self.running.slots[*position].clone()))
-            .collect()
+        let snapshot = self.running.snapshot();
+        let positions = snapshot.positions_of(C::INFO).iter();
+        positions.map(|position| Handle::new(snapshot.slots[*position].clone())).collect()
     }
 
     /// Runs a plugin's own job, in a task of its own: a panic is an error, not the end of the program. It has no
-    /// deadline; cancelling the context, or dropping the returned future, ends it. The id may be `type/id` where the
-    /// id alone is ambiguous.
+    /// deadline; cancelling the context, or dropping the returned future, ends it, and so does a replacement or a stop of
+    /// the plugin that has waited for it in vain. The id may be `type/id` where the id alone is ambiguous.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, [`Cancelled`](crate::ErrorKind::Cancelled) when
@@ -154,21 +152,21 @@ impl Platform {
     /// unhealthy.
     pub async fn health(&self) -> PlatformHealth {
         if let Err(error) = step::runtime() {
-            let labels = self.running.plan.steps().iter().map(|step| step.label());
-            let plugins = labels.map(|label| (label, Health::unhealthy(error.to_string()))).collect();
+            let members = self.running.snapshot().members.clone();
+            let unknown = |label: &str| (label.to_owned(), Health::unhealthy(error.to_string()));
+            let plugins = members.iter().map(|member| unknown(member.label())).collect();
             return PlatformHealth { status: HealthStatus::Unhealthy, plugins };
         }
         let mut tasks = JoinSet::new();
-        for (position, status) in self.running.statuses().into_iter().enumerate() {
-            let label = self.running.plan.steps[position].label();
-            let slot = self.running.slots[position].clone();
+        for member in &self.running.snapshot().members {
+            let (status, label, slot) = (member.status(), member.label().to_owned(), member.slot.clone());
             tasks.spawn(async move {
                 if status.state != PluginState::Running {
                     let why = status.cause.map_or(String::new(), |cause| format!(": {cause}"));
                     return (label, Health::unhealthy(format!("{}{why}", status.state.as_str())));
                 }
                 let ask = async move { start::lifecycle(&*slot.lease()?)?.health().await };
-                let health = step::run(HEALTH_TIMEOUT, &CancellationToken::new(), ask, |_| async {}).await;
+                let health = step::run(start::HEALTH_TIMEOUT, &CancellationToken::new(), ask, |_| async {}).await;
                 let health = health.unwrap_or_else(|error| {
                     Health::unhealthy(error.diagnostic(&status.id, "say how it is", Code::StartFailed).message)
                 });
@@ -189,20 +187,24 @@ impl Platform {
     }
 
     /// Stops everything in the reverse order of the start: lets the calls in flight finish, then shuts each plugin
-    /// down, each with its deadline. Goes on after a failure. A second call does nothing.
+    /// down, each with its deadline. Goes on after a failure. A second call does nothing. A change that is under way is
+    /// undone first, or finished if it has been published.
     ///
     /// # Errors
     /// What could not be stopped cleanly.
     pub async fn shutdown(&self) -> Result<()> {
         step::runtime()?;
+        self.running.closing.cancel();
+        let _turn = self.running.changes.lock().await;
         standalone::stopped(stop::stop_all(&self.running).await)
     }
 
     /// What should be known although it did not stop the platform from starting: warnings of the composition, and
     /// plugins that did not start where the composition allows that.
     pub fn warnings(&self) -> Vec<Diagnostic> {
-        let mut warnings = self.running.plan.warnings().to_vec();
-        for (step, status) in self.running.plan.steps().iter().zip(self.running.statuses()) {
+        let snapshot = self.running.snapshot();
+        let mut warnings = snapshot.plan.warnings().to_vec();
+        for (step, status) in snapshot.plan.steps().iter().zip(snapshot.statuses()) {
             if status.state == PluginState::Failed {
                 let cause = status.cause.unwrap_or_default();
                 let message = format!("the platform runs without `{}`: {cause}", step.id);

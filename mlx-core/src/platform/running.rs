@@ -1,108 +1,204 @@
 //! The plugins of a platform while it runs, shared by the platform and the contexts of its plugins.
 
 use super::{
-    start,
     status::{PluginState, PluginStatus},
     step,
 };
 use crate::{
-    composition::Plan,
+    composition::{Plan, Step},
     diagnostics::{Error, Result, listing, nearest},
-    handle::Slot,
-    plugin::{ComponentResult, ExecutionContext, KindInfo, LifecycleFuture, Peers},
+    handle::{Handle, Lease, Slot},
+    plugin::{ComponentResult, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata},
 };
 use foldhash::fast::FixedState;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
     time::{Instant, SystemTime},
 };
+use tokio_util::sync::CancellationToken;
 
+/// A platform for as long as it exists, whatever it is made of at the moment.
 pub(super) struct Running {
-    pub(super) plan: Plan,
+    /// Exchanged as a whole; the lock is held only to take or to set it.
+    current: RwLock<Arc<Snapshot>>,
+    /// What runs, in the order in which it got to run; it is stopped in the reverse order.
+    started: Mutex<Vec<Arc<Member>>>,
+    /// Held by the one who changes the platform: starts, replaces or stops plugins. Readers never wait for it.
+    pub(super) changes: Arc<tokio::sync::Mutex<()>>,
+    /// Cancelled when the platform is shut down.
+    pub(super) closing: CancellationToken,
+}
+
+/// The plugins of a platform at one moment. Nothing in it changes but where each of them stands.
+pub(super) struct Snapshot {
+    pub(super) plan: Arc<Plan>,
     /// By position in the plan.
+    pub(super) members: Vec<Arc<Member>>,
+    /// Where the plugins are found, by position in the plan: each member's own slot, except in the view of plugins
+    /// that are being started to take part in a change, which find the successors of what is replaced with them.
     pub(super) slots: Vec<Arc<Slot>>,
+    index: Arc<Index>,
+}
+
+/// The place of one plugin in a platform. It stays the same when the plugin in it is replaced.
+pub(super) struct Member {
+    pub(super) slot: Arc<Slot>,
+    status: Mutex<PluginStatus>,
+}
+
+struct Index {
     /// Positions by type and id, under every type a plugin can be used as.
     by_id: HashMap<(&'static str, String), usize, FixedState>,
     by_kind: HashMap<&'static str, Vec<usize>, FixedState>,
-    state: Mutex<State>,
 }
 
-#[derive(Default)]
-struct State {
-    statuses: Vec<PluginStatus>,
-    /// Positions in the order in which the plugins got to run; they are stopped in the reverse order.
-    started: Vec<usize>,
+/// Nothing that holds one of these locks can leave it half-changed.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Member {
+    pub(super) fn new(step: &Step) -> Self {
+        let metadata = step.registration.metadata();
+        let status = PluginStatus {
+            id: step.id.clone(),
+            kind: metadata.kind.name,
+            name: metadata.name,
+            state: PluginState::Pending,
+            since: SystemTime::now(),
+            cause: None,
+        };
+        Member { slot: Arc::new(Slot::new(step.label())), status: Mutex::new(status) }
+    }
+
+    pub(super) fn status(&self) -> PluginStatus {
+        locked(&self.status).clone()
+    }
+
+    /// The type and the id: `data_source/sqlite`.
+    pub(super) fn label(&self) -> &str {
+        self.slot.name()
+    }
 }
 
 impl Running {
     pub(super) fn new(plan: Plan) -> Self {
-        let now = SystemTime::now();
-        let mut by_id = HashMap::default();
-        let mut by_kind: HashMap<&'static str, Vec<usize>, FixedState> = HashMap::default();
-        let mut statuses = Vec::with_capacity(plan.steps.len());
-        let mut slots = Vec::with_capacity(plan.steps.len());
-        for (position, step) in plan.steps.iter().enumerate() {
-            let metadata = step.registration.metadata();
-            for kind in metadata.kinds() {
-                // Its own type comes first: a further type does not take the id from a plugin of that type.
-                by_id.entry((kind.name, step.id.clone())).or_insert(position);
-                by_kind.entry(kind.name).or_default().push(position);
-            }
-            slots.push(Arc::new(Slot::new(step.label())));
-            statuses.push(PluginStatus {
-                id: step.id.clone(),
-                kind: metadata.kind.name,
-                name: metadata.name,
-                state: PluginState::Pending,
-                since: now,
-                cause: None,
-            });
+        let members = plan.steps.iter().map(|step| Arc::new(Member::new(step))).collect();
+        Running {
+            current: RwLock::new(Arc::new(Snapshot::new(plan, members))),
+            started: Mutex::default(),
+            changes: Arc::default(),
+            closing: CancellationToken::new(),
         }
-        for positions in by_kind.values_mut() {
-            positions.sort_by(|a, b| plan.steps[*a].id.cmp(&plan.steps[*b].id));
-        }
-        Running { plan, slots, by_id, by_kind, state: Mutex::new(State { statuses, started: Vec::new() }) }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        // Nothing that holds the lock can leave it half-changed.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What the platform is made of now.
+    pub(super) fn snapshot(&self) -> Arc<Snapshot> {
+        self.current.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set_state(&self, position: usize, state: PluginState, cause: Option<String>) {
-        let mut shared = self.state();
-        let status = &mut shared.statuses[position];
+    /// Runs `publish` and makes the platform be what `next` is, so that nobody sees one without the other.
+    pub(super) fn exchange(&self, next: Snapshot, publish: impl FnOnce()) {
+        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+        publish();
+        *current = Arc::new(next);
+    }
+
+    /// Notes where a plugin stands.
+    pub(super) fn set_state(&self, member: &Member, state: PluginState, cause: Option<String>) {
+        let mut status = locked(&member.status);
         (status.state, status.since, status.cause) = (state, SystemTime::now(), cause);
-        if state == PluginState::Running {
-            shared.started.push(position);
-        }
+    }
+
+    /// Notes that a plugin runs in the place of another one.
+    pub(super) fn set_replaced(&self, member: &Member, by: &Step) {
+        locked(&member.status).name = by.registration.metadata().name;
+        self.set_state(member, PluginState::Running, None);
+    }
+
+    /// Notes that a plugin got to run, after those that did before.
+    pub(super) fn add_started(&self, member: &Arc<Member>) {
+        locked(&self.started).push(member.clone());
+    }
+
+    pub(super) fn set_started(&self, members: Vec<Arc<Member>>) {
+        *locked(&self.started) = members;
+    }
+
+    /// What runs, in the order in which it got to run.
+    pub(super) fn started(&self) -> Vec<Arc<Member>> {
+        locked(&self.started).clone()
     }
 
     pub(super) fn statuses(&self) -> Vec<PluginStatus> {
-        self.state().statuses.clone()
+        self.snapshot().statuses()
     }
 
     /// Takes what runs, the last started first. A second call gets nothing.
-    pub(super) fn take_started(&self) -> Vec<usize> {
-        let mut started = std::mem::take(&mut self.state().started);
+    pub(super) fn take_started(&self) -> Vec<Arc<Member>> {
+        let mut started = std::mem::take(&mut *locked(&self.started));
         started.reverse();
         started
     }
 
     pub(super) fn has_started(&self) -> bool {
-        !self.state().started.is_empty()
+        !locked(&self.started).is_empty()
+    }
+}
+
+impl Snapshot {
+    /// The plugins of a plan, each in its own place.
+    pub(super) fn new(plan: Plan, members: Vec<Arc<Member>>) -> Self {
+        let mut by_id = HashMap::default();
+        let mut by_kind: HashMap<&'static str, Vec<usize>, FixedState> = HashMap::default();
+        for (position, step) in plan.steps.iter().enumerate() {
+            for kind in step.registration.metadata().kinds() {
+                // Its own type comes first: a further type does not take the id from a plugin of that type.
+                by_id.entry((kind.name, step.id.clone())).or_insert(position);
+                by_kind.entry(kind.name).or_default().push(position);
+            }
+        }
+        for positions in by_kind.values_mut() {
+            positions.sort_by(|a, b| plan.steps[*a].id.cmp(&plan.steps[*b].id));
+        }
+        let slots = members.iter().map(|member| member.slot.clone()).collect();
+        Snapshot { plan: Arc::new(plan), members, slots, index: Arc::new(Index { by_id, by_kind }) }
+    }
+
+    /// The same plugins, found in other slots.
+    pub(super) fn with_slots(&self, slots: Vec<Arc<Slot>>) -> Self {
+        Snapshot { plan: self.plan.clone(), members: self.members.clone(), slots, index: self.index.clone() }
+    }
+
+    /// The position of the plugin that has this place.
+    pub(super) fn position_of(&self, member: &Member) -> Option<usize> {
+        self.members.iter().position(|other| std::ptr::eq(&**other, member))
+    }
+
+    /// The position of a plugin by its own type and its id.
+    pub(super) fn position_by_key(&self, kind: &'static KindInfo, id: &str) -> Option<usize> {
+        let position = *self.index.by_id.get(&(kind.name, id.to_owned()))?;
+        (self.plan.steps[position].registration.metadata().kind.id == kind.id).then_some(position)
+    }
+
+    pub(super) fn statuses(&self) -> Vec<PluginStatus> {
+        self.members.iter().map(|member| member.status()).collect()
+    }
+
+    /// The positions of all plugins of a type, in the order of their ids.
+    pub(super) fn positions_of(&self, kind: &'static KindInfo) -> &[usize] {
+        self.index.by_kind.get(kind.name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The position of a plugin by id or name, or the default one of the type.
     pub(super) fn position(&self, kind: &'static KindInfo, name: Option<&str>) -> Result<usize> {
-        let empty = Vec::new();
-        let of_kind = self.by_kind.get(kind.name).unwrap_or(&empty);
+        let of_kind = self.positions_of(kind);
         let steps = &self.plan.steps;
         let ids = || of_kind.iter().map(|position| steps[*position].id.as_str());
         let Some(name) = name else {
             let marked: Vec<usize> = of_kind.iter().copied().filter(|position| steps[*position].default).collect();
-            return match (marked.as_slice(), of_kind.as_slice()) {
+            return match (marked.as_slice(), of_kind) {
                 ([one], _) | ([], [one]) => Ok(*one),
                 (_, []) => Err(Error::not_found(format!("the platform has no plugin of type `{}`", kind.name))),
                 _ => Err(Error::not_found(format!(
@@ -112,7 +208,7 @@ impl Running {
                 ))),
             };
         };
-        if let Some(position) = self.by_id.get(&(kind.name, name.to_owned())) {
+        if let Some(position) = self.index.by_id.get(&(kind.name, name.to_owned())) {
             return Ok(*position);
         }
         let mut named = of_kind.iter().filter(|position| steps[**position].registration.metadata().name == name);
@@ -170,17 +266,13 @@ impl Running {
     /// Runs a plugin's own job, contained.
     pub(super) async fn execute(self: &Arc<Self>, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
         step::runtime()?;
-        let position = self.position_of_any(id)?;
-        let lease = self.slots[position].lease()?;
-        let plugin = start::lifecycle(&lease)?;
+        let snapshot = self.snapshot();
+        let slot = snapshot.slots[snapshot.position_of_any(id)?].clone();
+        let plugin = Handle::pin(&Handle::<dyn Lifecycle>::new(slot)?)?;
         let cx = cx.with_peers(PlatformPeers::all(self));
         let cancellation = cx.cancellation().clone();
         let began = Instant::now();
-        let job = async move {
-            let result = plugin.execute(&cx).await;
-            drop(lease);
-            result
-        };
+        let job = async move { Lease::run(&plugin, plugin.execute(&cx)).await };
         let result = step::contain(cancellation, job).await;
         let mut result = result.map_err(|error| error.into_error(id, "execute"))?;
         result.duration = began.elapsed();
@@ -191,56 +283,66 @@ impl Running {
 /// What contexts hold: weak, because plugins may keep their context, and the platform keeps the plugins.
 pub(super) struct PlatformPeers {
     running: Weak<Running>,
+    /// What the plugin finds while the change that started it is under way.
+    stage: Weak<Snapshot>,
     /// The plugin that may reach only what it declares. Anything else would be there or not by chance: its start
     /// does not wait for it.
-    declaring: Option<usize>,
+    declaring: Option<Declaring>,
+}
+
+struct Declaring {
+    id: String,
+    metadata: &'static PluginMetadata,
 }
 
 impl PlatformPeers {
-    /// For a plugin's own context.
-    pub(super) fn of(running: &Arc<Running>, position: usize) -> Arc<Self> {
-        Arc::new(PlatformPeers { running: Arc::downgrade(running), declaring: Some(position) })
+    /// For the context of a plugin. As long as `stage` exists, it finds what is there.
+    pub(super) fn of(running: &Arc<Running>, stage: Weak<Snapshot>, step: &Step) -> Arc<Self> {
+        let declaring = Declaring { id: step.id.clone(), metadata: step.registration.metadata() };
+        Arc::new(PlatformPeers { running: Arc::downgrade(running), stage, declaring: Some(declaring) })
     }
 
     /// For jobs, which run when everything has been started.
     pub(super) fn all(running: &Arc<Running>) -> Arc<Self> {
-        Arc::new(PlatformPeers { running: Arc::downgrade(running), declaring: None })
+        Arc::new(PlatformPeers { running: Arc::downgrade(running), stage: Weak::new(), declaring: None })
     }
 
-    fn may_reach(&self, running: &Running, other: usize) -> bool {
-        let metadata = |position: usize| running.plan.steps[position].registration.metadata();
-        let Some(position) = self.declaring else { return true };
-        let declared = metadata(position).requires.iter().chain(metadata(position).optional);
-        declared.into_iter().any(|requirement| requirement.names(metadata(other)))
+    fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.stage.upgrade().or_else(|| self.running.upgrade().map(|running| running.snapshot()))
+    }
+
+    fn may_reach(&self, other: &Step) -> bool {
+        self.declaring.as_ref().is_none_or(|declaring| other.may_be_reached_by(declaring.metadata))
     }
 }
 
 impl Peers for PlatformPeers {
     fn find(&self, kind: &'static KindInfo, name: Option<&str>) -> Result<Arc<Slot>> {
-        let running = self.running.upgrade().ok_or_else(|| Error::stopped("the platform has ended"))?;
-        let position = running.position(kind, name)?;
-        if !self.may_reach(&running, position) {
-            let asking = self.declaring.map_or("the plugin", |position| &running.plan.steps[position].id);
-            let other = running.plan.steps[position].registration.metadata().name;
+        let snapshot = self.snapshot().ok_or_else(|| Error::stopped("the platform has ended"))?;
+        let position = snapshot.position(kind, name)?;
+        let other = &snapshot.plan.steps[position];
+        if !self.may_reach(other) {
+            let asking = self.declaring.as_ref().map_or("the plugin", |declaring| &declaring.id);
+            let other = other.registration.metadata().name;
             return Err(Error::denied(format!(
                 "`{asking}` reaches for `{other}` without declaring it: add `requires = [\"{other}\"]`, \
                  `\"type:{}\"` or `optional = […]` to its `#[mlx_plugin]`, so that it is started before",
                 kind.name
             )));
         }
-        Ok(running.slots[position].clone())
+        Ok(snapshot.slots[position].clone())
     }
 
     fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>> {
-        let Some(running) = self.running.upgrade() else { return Vec::new() };
-        let reachable = running.positions_of(kind).iter().filter(|position| self.may_reach(&running, **position));
-        reachable.map(|position| running.slots[*position].clone()).collect()
+        let Some(snapshot) = self.snapshot() else { return Vec::new() };
+        let positions = snapshot.positions_of(kind).iter().copied();
+        let reachable = positions.filter(|position| self.may_reach(&snapshot.plan.steps[*position]));
+        reachable.map(|position| snapshot.slots[position].clone()).collect()
     }
 
     fn labels(&self) -> Vec<String> {
-        self.running
-            .upgrade()
-            .map_or_else(Vec::new, |running| running.plan.steps.iter().map(|step| step.label()).collect())
+        let Some(snapshot) = self.snapshot() else { return Vec::new() };
+        snapshot.members.iter().map(|member| member.label().to_owned()).collect()
     }
 
     fn execute<'a>(&'a self, id: &'a str, cx: ExecutionContext) -> LifecycleFuture<'a, ComponentResult> {
@@ -248,12 +350,5 @@ impl Peers for PlatformPeers {
             let running = self.running.upgrade().ok_or_else(|| Error::stopped("the platform has ended"))?;
             running.execute(id, cx).await
         })
-    }
-}
-
-impl Running {
-    /// The positions of all plugins of a type, in the order of their ids.
-    pub(super) fn positions_of(&self, kind: &'static KindInfo) -> &[usize] {
-        self.by_kind.get(kind.name).map(Vec::as_slice).unwrap_or_default()
     }
 }

@@ -111,8 +111,7 @@ impl<C: ?Sized + Send + Sync + 'static> Standalone<C> {
     pub async fn shutdown(self) -> Result<()> {
         step::runtime()?;
         let name = self.slot.name().to_owned();
-        let found = stop::stop_slot(&name, &self.slot, STOP_TIMEOUT).await;
-        stopped(found)
+        stopped(stop::stop_slot(&name, &self.slot, STOP_TIMEOUT).await.found)
     }
 }
 

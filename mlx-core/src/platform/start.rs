@@ -1,7 +1,7 @@
-//! Starting a plan: everything, or nothing.
+//! Starting plugins, each after those it requires.
 
 use super::{
-    running::{PlatformPeers, Running},
+    running::{PlatformPeers, Running, Snapshot},
     status::PluginState,
     step::{self, StepError},
     stop,
@@ -12,45 +12,127 @@ use crate::{
     contracts::Security,
     diagnostics::{Code, Diagnostic, Error, ErrorKind, Result},
     handle::{Handle, Instance},
-    plugin::{InitContext, Lifecycle},
+    plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
 };
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// This many plugins start at once; the others wait for their turn.
 const AT_ONCE: usize = 32;
 
+/// How long a plugin may take to say how it is.
+pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why a plugin does not run.
-struct Failure {
-    diagnostics: Vec<Diagnostic>,
-    kind: ErrorKind,
+pub(super) struct Failure {
+    pub(super) diagnostics: Vec<Diagnostic>,
+    pub(super) kind: ErrorKind,
 }
 
-/// Starts the plugins, each after those it requires. On failure, what was started has been stopped again.
+/// What is to be started, and into what.
+pub(super) struct Stage {
+    pub(super) running: Arc<Running>,
+    /// What the plugins find, and the slots that they are published in.
+    pub(super) snapshot: Arc<Snapshot>,
+    /// Whether callers use the platform meanwhile: nothing that is new may show before all of it is ready, and each
+    /// has to be healthy.
+    pub(super) change: bool,
+    /// Positions of plugins that take the place of one that runs. They are not done without.
+    pub(super) replaces: BTreeSet<usize>,
+}
+
+/// What became of plugins that were to be started, by position in the plan.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// In the order in which they got ready.
+    pub(super) started: Vec<usize>,
+    /// What the platform can do without, and why it has to.
+    pub(super) failed: Vec<(usize, String)>,
+    /// Why the rest was given up.
+    pub(super) fatal: Vec<Failure>,
+    /// What should be known all the same.
+    pub(super) warnings: Vec<Diagnostic>,
+}
+
+/// Starts a whole plan. On failure, what was started has been stopped again.
 pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result<Arc<Running>> {
     let running = Arc::new(Running::new(plan));
-    let steps = &running.plan.steps;
+    let snapshot = running.snapshot();
+    let everything = (0..snapshot.plan.steps.len()).collect();
+    let stage = Stage { running: running.clone(), snapshot, change: false, replaces: BTreeSet::new() };
+    let stage = Arc::new(stage);
+    let mut outcome = Outcome::default();
+    start_all(&stage, everything, &cancellation, &mut outcome).await;
+    for position in &outcome.started {
+        running.add_started(&stage.snapshot.members[*position]);
+    }
+    if outcome.fatal.is_empty() && !cancellation.is_cancelled() {
+        return Ok(running);
+    }
+    let undone = stop::stop_all(&running).await;
+    let subject = subject(&stage.snapshot.plan);
+    Err(given_up(format_args!("{subject} did not start"), outcome.fatal, undone))
+}
+
+/// The platform in a message.
+pub(super) fn subject(plan: &Plan) -> String {
+    match plan.name() {
+        "" => "the platform".to_owned(),
+        name => format!("the platform \"{name}\""),
+    }
+}
+
+/// The error of an undertaking that was given up, with what could not be undone.
+pub(super) fn given_up(what: impl fmt::Display, mut fatal: Vec<Failure>, undone: Vec<Diagnostic>) -> Error {
+    // A start that was given up because of another's failure is no news.
+    let real = fatal.iter().filter(|failure| failure.kind != ErrorKind::Cancelled).count();
+    if real > 0 {
+        fatal.retain(|failure| failure.kind != ErrorKind::Cancelled);
+    }
+    let kind = fatal.first().map_or(ErrorKind::Cancelled, |failure| failure.kind);
+    let message = match fatal.is_empty() {
+        true => format!("{what}: it was cancelled"),
+        false => what.to_string(),
+    };
+    let diagnostics = fatal.into_iter().flat_map(|failure| failure.diagnostics).chain(undone);
+    Error::new(kind, message).with_diagnostics(diagnostics)
+}
+
+/// Starts the plugins at these positions, each after those it requires. It stops starting at the first failure that
+/// the platform cannot do without; what was started by then stays started.
+pub(super) async fn start_all(
+    stage: &Arc<Stage>,
+    positions: BTreeSet<usize>,
+    cancellation: &CancellationToken,
+    outcome: &mut Outcome,
+) {
+    let steps = &stage.snapshot.plan.steps;
     let mut followers = vec![Vec::new(); steps.len()];
-    let mut waiting: Vec<usize> = steps.iter().map(|step| step.requires.len()).collect();
+    let mut waiting = vec![0usize; steps.len()];
     for (position, step) in steps.iter().enumerate() {
         for before in &step.requires {
             followers[*before].push(position);
+            waiting[position] += usize::from(positions.contains(before));
         }
     }
-    let mut ready: BTreeSet<usize> = (0..steps.len()).filter(|position| waiting[*position] == 0).collect();
+    let mut ready: BTreeSet<usize> = positions.iter().copied().filter(|position| waiting[*position] == 0).collect();
     let mut tasks = JoinSet::new();
-    let mut fatal: Vec<Failure> = Vec::new();
     loop {
-        while fatal.is_empty() && !cancellation.is_cancelled() && tasks.len() < AT_ONCE {
+        while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.len() < AT_ONCE {
             let Some(position) = ready.pop_first() else { break };
-            tasks.spawn(start_one(running.clone(), position, cancellation.clone()));
+            tasks.spawn(start_one(stage.clone(), position, cancellation.clone()));
         }
         let Some(ended) = tasks.join_next().await else { break };
         let (position, result) = match ended {
             Ok(ended) => ended,
             Err(error) => {
-                fatal.push(Failure {
+                outcome.fatal.push(Failure {
                     diagnostics: vec![Diagnostic::error(Code::Panicked, format!("the start was interrupted: {error}"))],
                     kind: ErrorKind::Internal,
                 });
@@ -59,62 +141,70 @@ pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result
             }
         };
         match result {
-            Ok(()) => {
+            Ok(warnings) => {
+                outcome.started.push(position);
+                outcome.warnings.extend(warnings);
                 for follower in &followers[position] {
-                    waiting[*follower] -= 1;
-                    if waiting[*follower] == 0 {
-                        ready.insert(*follower);
+                    // One that waits for nothing here is not of this round.
+                    if waiting[*follower] > 0 {
+                        waiting[*follower] -= 1;
+                        if waiting[*follower] == 0 && positions.contains(follower) {
+                            ready.insert(*follower);
+                        }
                     }
                 }
             }
             Err(failure) => {
                 let cause = failure.diagnostics.first().map(|diagnostic| diagnostic.message.clone());
-                running.set_state(position, PluginState::Failed, cause);
-                match abandoned(&running, position, &followers) {
-                    Some(dependent) if steps[position].on_failure == OnFailure::Continue => {
-                        fatal.push(dependent_failure(&running, position, dependent, failure));
+                stage.note_failure(position, cause.unwrap_or_default(), outcome);
+                match abandoned(stage, position, &followers, outcome) {
+                    Some(dependent) if stage.can_do_without(position) => {
+                        outcome.fatal.push(dependent_failure(&stage.snapshot, position, dependent, failure));
                         cancellation.cancel();
                     }
-                    None if steps[position].on_failure == OnFailure::Continue => {}
+                    None if stage.can_do_without(position) => {}
                     _ => {
-                        fatal.push(failure);
+                        outcome.fatal.push(failure);
                         cancellation.cancel();
                     }
                 }
             }
         }
     }
-    if fatal.is_empty() && !cancellation.is_cancelled() {
-        return Ok(running);
+}
+
+impl Stage {
+    /// Whether callers can already see the slot that the plugin is published in, because it is in nobody's place.
+    fn shows(&self, position: usize) -> bool {
+        Arc::ptr_eq(&self.snapshot.slots[position], &self.snapshot.members[position].slot)
     }
-    let subject = match running.plan.name() {
-        "" => "the platform".to_owned(),
-        name => format!("the platform \"{name}\""),
-    };
-    let undone = stop::stop_all(&running).await;
-    // A start that was given up because of another's failure is no news.
-    let real = fatal.iter().filter(|failure| failure.kind != ErrorKind::Cancelled).count();
-    if real > 0 {
-        fatal.retain(|failure| failure.kind != ErrorKind::Cancelled);
+
+    fn set_state(&self, position: usize, state: PluginState, cause: Option<String>) {
+        if self.shows(position) {
+            self.running.set_state(&self.snapshot.members[position], state, cause);
+        }
     }
-    let kind = fatal.first().map_or(ErrorKind::Cancelled, |failure| failure.kind);
-    let message = match fatal.is_empty() {
-        true => format!("{subject} did not start: it was cancelled"),
-        false => format!("{subject} did not start"),
-    };
-    let diagnostics = fatal.into_iter().flat_map(|failure| failure.diagnostics).chain(undone);
-    Err(Error::new(kind, message).with_diagnostics(diagnostics))
+
+    fn can_do_without(&self, position: usize) -> bool {
+        let may_fail = self.snapshot.plan.steps[position].on_failure == OnFailure::Continue;
+        may_fail && !self.replaces.contains(&position)
+    }
+
+    fn note_failure(&self, position: usize, cause: String, outcome: &mut Outcome) {
+        self.set_state(position, PluginState::Failed, Some(cause.clone()));
+        outcome.failed.push((position, cause));
+    }
 }
 
 /// Marks everything that requires a failed plugin as failed. Returns one that the platform cannot do without.
-fn abandoned(running: &Running, failed: usize, followers: &[Vec<usize>]) -> Option<usize> {
+fn abandoned(stage: &Stage, failed: usize, followers: &[Vec<usize>], outcome: &mut Outcome) -> Option<usize> {
+    let steps = &stage.snapshot.plan.steps;
     let mut needed = None;
     let mut pending = followers[failed].clone();
     while let Some(position) = pending.pop() {
-        let step = &running.plan.steps[position];
-        let cause = format!("`{}` did not start", running.plan.steps[failed].id);
-        running.set_state(position, PluginState::Failed, Some(cause));
-        if step.on_failure == OnFailure::Abort {
+        let cause = format!("`{}` did not start", steps[failed].id);
+        stage.note_failure(position, cause, outcome);
+        if !stage.can_do_without(position) {
             needed = Some(position);
         }
         pending.extend(&followers[position]);
@@ -122,8 +212,8 @@ fn abandoned(running: &Running, failed: usize, followers: &[Vec<usize>]) -> Opti
     needed
 }
 
-fn dependent_failure(running: &Running, failed: usize, dependent: usize, mut failure: Failure) -> Failure {
-    let (step, before) = (&running.plan.steps[dependent], &running.plan.steps[failed]);
+fn dependent_failure(snapshot: &Snapshot, failed: usize, dependent: usize, mut failure: Failure) -> Failure {
+    let (step, before) = (&snapshot.plan.steps[dependent], &snapshot.plan.steps[failed]);
     failure.diagnostics.push(
         Diagnostic::error(
             Code::DependencyFailed,
@@ -137,17 +227,17 @@ fn dependent_failure(running: &Running, failed: usize, dependent: usize, mut fai
 }
 
 async fn start_one(
-    running: Arc<Running>,
+    stage: Arc<Stage>,
     position: usize,
     cancellation: CancellationToken,
-) -> (usize, Result<(), Failure>) {
-    running.set_state(position, PluginState::Starting, None);
-    let result = match initialize(&running, position, &cancellation).await {
-        Ok(instance) => {
+) -> (usize, Result<Vec<Diagnostic>, Failure>) {
+    stage.set_state(position, PluginState::Starting, None);
+    let result = match initialize(&stage, position, &cancellation).await {
+        Ok((instance, warnings)) => {
             // Nothing was there before that could need draining.
-            let _ = running.slots[position].publish(instance);
-            running.set_state(position, PluginState::Running, None);
-            Ok(())
+            let _ = stage.snapshot.slots[position].publish(instance);
+            stage.set_state(position, PluginState::Running, None);
+            Ok(warnings)
         }
         Err(failure) => Err(failure),
     };
@@ -155,14 +245,15 @@ async fn start_one(
 }
 
 async fn initialize(
-    running: &Arc<Running>,
+    stage: &Stage,
     position: usize,
     cancellation: &CancellationToken,
-) -> Result<Instance, Failure> {
-    let step = &running.plan.steps[position];
-    let failure = |error: StepError| {
+) -> Result<(Instance, Vec<Diagnostic>), Failure> {
+    let snapshot = &stage.snapshot;
+    let step = &snapshot.plan.steps[position];
+    let failure = |error: StepError, doing: &str, code: Code| {
         let mut diagnostics =
-            vec![error.diagnostic(&step.id, "start", Code::StartFailed).at(step.location.as_ref()).in_path(&step.path)];
+            vec![error.diagnostic(&step.id, doing, code).at(step.location.as_ref()).in_path(&step.path)];
         if let (StepError::Deadline(_), Some(diagnostic)) = (&error, diagnostics.last_mut()) {
             diagnostic.help.push("if it needs longer, raise its `start_timeout`".to_owned());
         }
@@ -171,16 +262,67 @@ async fn initialize(
         }
         Failure { diagnostics, kind: error.kind() }
     };
-    let resolved = secrets(running, step, cancellation).await?;
-    let peers = PlatformPeers::of(running, position);
-    let cx = InitContext::new(step.id.as_str(), peers, cancellation.child_token());
+    let resolved = secrets(snapshot, step, cancellation).await?;
+    let handover = hand_over(stage, position, cancellation)
+        .await
+        .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?;
+    let view = if stage.change { Arc::downgrade(snapshot) } else { Weak::new() };
+    let peers = PlatformPeers::of(&stage.running, view, step);
+    let cx = InitContext::new(step.id.as_str(), peers, cancellation.child_token()).with_handover(handover);
+    // What the successor does not take is not kept by a context that it keeps.
+    let given = cx.clone();
     let path = format!("{}.config", step.path);
     let start = step
         .registration
-        .start(&step.config, running.plan.variables.as_ref(), &resolved, &path, cx)
+        .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &path, cx)
         .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
     let (id, deadline) = (step.id.clone(), step.stop_timeout);
-    step::run(step.start_timeout, cancellation, start, move |late| discard(id, late, deadline)).await.map_err(failure)
+    let started = step::run(step.start_timeout, cancellation, start, move |late| discard(id, late, deadline)).await;
+    given.drop_handover();
+    let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?;
+    match stage.change {
+        true => check(step, instance, cancellation).await,
+        false => Ok((instance, Vec::new())),
+    }
+}
+
+/// What the plugin that runs gives to the one that is to take its place.
+async fn hand_over(stage: &Stage, position: usize, cancellation: &CancellationToken) -> Result<Handover, StepError> {
+    let step = &stage.snapshot.plan.steps[position];
+    if !stage.replaces.contains(&position) || step.registration.metadata().swap != SwapKind::Handover {
+        return Ok(Handover::new());
+    }
+    let slot = stage.snapshot.members[position].slot.clone();
+    let ask = async move { lifecycle(&*slot.lease()?)?.hand_over().await };
+    step::run(step.start_timeout, cancellation, ask, |_| async {}).await
+}
+
+/// Asks a plugin how it is before callers get to it. One that is unhealthy is stopped again.
+async fn check(
+    step: &Step,
+    instance: Instance,
+    cancellation: &CancellationToken,
+) -> Result<(Instance, Vec<Diagnostic>), Failure> {
+    let place = |diagnostic: Diagnostic| diagnostic.at(step.location.as_ref()).in_path(&step.path);
+    let asked = match lifecycle(&instance) {
+        Ok(plugin) => step::run(HEALTH_TIMEOUT, cancellation, async move { plugin.health().await }, |_| async {}).await,
+        Err(error) => Err(StepError::Failed(error)),
+    };
+    let (kind, diagnostic) = match asked {
+        Ok(health) if health.status == HealthStatus::Healthy => return Ok((instance, Vec::new())),
+        Ok(health) if health.status == HealthStatus::Degraded => {
+            let message = format!("`{}` started and is degraded: {}", step.id, health.message);
+            return Ok((instance, vec![place(Diagnostic::warning(Code::Unhealthy, message))]));
+        }
+        Ok(health) => {
+            let message = format!("`{}` started and is unhealthy: {}", step.id, health.message);
+            (ErrorKind::Failed, Diagnostic::error(Code::Unhealthy, message))
+        }
+        Err(error) => (error.kind(), error.diagnostic(&step.id, "say how it is", Code::Unhealthy)),
+    };
+    let mut diagnostics = vec![place(diagnostic)];
+    diagnostics.extend(stop::shutdown(&step.id, &instance, step.stop_timeout).await.map(place));
+    Err(Failure { diagnostics, kind })
 }
 
 /// Stops a plugin that got ready after its start had been given up.
@@ -191,10 +333,10 @@ async fn discard(id: String, instance: Instance, deadline: Duration) {
 }
 
 /// Fetches the secrets that other plugins resolve.
-async fn secrets(running: &Running, step: &Step, cancellation: &CancellationToken) -> Result<Resolved, Failure> {
+async fn secrets(snapshot: &Snapshot, step: &Step, cancellation: &CancellationToken) -> Result<Resolved, Failure> {
     let mut resolved = Resolved::new();
     for deferred in &step.secrets {
-        let slot = running.slots[deferred.resolver].clone();
+        let slot = snapshot.slots[deferred.resolver].clone();
         let key = deferred.reference.key.clone();
         let fetch = async move {
             let resolver = Handle::<dyn Security>::new(slot)?;
@@ -208,7 +350,7 @@ async fn secrets(running: &Running, step: &Step, cancellation: &CancellationToke
             Err(StepError::Failed(error))
                 if deferred.reference.default.is_some() && error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
-                let resolver = &running.plan.steps[deferred.resolver].id;
+                let resolver = &snapshot.plan.steps[deferred.resolver].id;
                 let diagnostic = error
                     .diagnostic(
                         resolver,

@@ -3,7 +3,7 @@
 use super::{running::Running, start::lifecycle, status::PluginState, step};
 use crate::{
     diagnostics::{Code, Diagnostic},
-    handle::{Instance, Slot},
+    handle::{Instance, Retired, Slot},
 };
 use std::time::Duration;
 use tokio::time::timeout;
@@ -15,32 +15,47 @@ const AFTER_CANCEL: Duration = Duration::from_secs(1);
 /// Stops everything that runs, the last started first. Goes on after a failure, and returns them all.
 pub(super) async fn stop_all(running: &Running) -> Vec<Diagnostic> {
     let mut found = Vec::new();
-    for position in running.take_started() {
-        let step = &running.plan.steps[position];
-        running.set_state(position, PluginState::Stopping, None);
-        let failures = stop_slot(&step.id, &running.slots[position], step.stop_timeout).await;
-        let cause = failures.first().map(|diagnostic| diagnostic.message.clone());
-        running.set_state(position, PluginState::Stopped, cause);
-        found.extend(failures.into_iter().map(|d| d.at(step.location.as_ref()).in_path(&step.path)));
+    let snapshot = running.snapshot();
+    for member in running.take_started() {
+        // What runs is part of the platform.
+        let Some(position) = snapshot.position_of(&member) else { continue };
+        let step = &snapshot.plan.steps[position];
+        running.set_state(&member, PluginState::Stopping, None);
+        let stopped = stop_slot(&step.id, &member.slot, step.stop_timeout).await;
+        let cause = stopped.found.first().map(|diagnostic| diagnostic.message.clone());
+        running.set_state(&member, PluginState::Stopped, cause);
+        found.extend(stopped.found.into_iter().map(|d| d.at(step.location.as_ref()).in_path(&step.path)));
     }
     found
 }
 
+/// What the stop of a plugin brought.
+#[derive(Default)]
+pub(super) struct Stopped {
+    /// What did not go well.
+    pub(super) found: Vec<Diagnostic>,
+    /// Calls that did not finish in time.
+    pub(super) cancelled: usize,
+}
+
 /// Takes the plugin out of its slot, lets its calls finish, and shuts it down.
-pub(super) async fn stop_slot(id: &str, slot: &Slot, deadline: Duration) -> Vec<Diagnostic> {
-    let mut found = Vec::new();
-    let Some(retired) = slot.close() else { return found };
-    if timeout(deadline, retired.drained()).await.is_err() {
-        let cancelled = retired.cancel();
-        found.push(Diagnostic::error(
-            Code::DeadlineExceeded,
-            format!("`{id}` still had calls in flight after {deadline:?}; {cancelled} were cancelled"),
-        ));
-        // A caller that merely holds on to the plugin cannot be made to let go.
-        let _ = timeout(AFTER_CANCEL, retired.drained()).await;
+pub(super) async fn stop_slot(id: &str, slot: &Slot, deadline: Duration) -> Stopped {
+    let Some(retired) = slot.close() else { return Stopped::default() };
+    let mut stopped = drain(id, &retired, deadline).await;
+    stopped.found.extend(shutdown(id, retired.instance(), deadline).await);
+    stopped
+}
+
+/// Lets calls finish, and cancels those that do not.
+pub(super) async fn drain(id: &str, retired: &Retired, deadline: Duration) -> Stopped {
+    if timeout(deadline, retired.drained()).await.is_ok() {
+        return Stopped::default();
     }
-    found.extend(shutdown(id, retired.instance(), deadline).await);
-    found
+    let cancelled = retired.cancel();
+    let message = format!("`{id}` still had calls in flight after {deadline:?}; {cancelled} were cancelled");
+    // A caller that merely holds on to the plugin cannot be made to let go.
+    let _ = timeout(AFTER_CANCEL, retired.drained()).await;
+    Stopped { found: vec![Diagnostic::error(Code::DeadlineExceeded, message)], cancelled }
 }
 
 /// Runs the plugin's own shutdown.

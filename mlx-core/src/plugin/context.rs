@@ -1,6 +1,6 @@
 //! What a plugin is given when it starts and when it runs.
 
-use super::{ComponentResult, KindInfo, LifecycleFuture, PluginKind, data::Data};
+use super::{ComponentResult, Handover, KindInfo, LifecycleFuture, PluginKind, data::Data};
 use crate::{
     diagnostics::{Error, Result},
     handle::{Handle, Slot},
@@ -11,7 +11,7 @@ use std::{
     future::ready,
     hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -61,17 +61,43 @@ pub struct InitContext {
     id: Arc<str>,
     peers: Arc<dyn Peers>,
     cancellation: CancellationToken,
+    handover: Arc<Mutex<Handover>>,
 }
 
 impl InitContext {
     /// A context for the plugin that runs as `id`.
     pub fn new(id: impl Into<Arc<str>>, peers: Arc<dyn Peers>, cancellation: CancellationToken) -> Self {
-        InitContext { id: id.into(), peers, cancellation }
+        InitContext { id: id.into(), peers, cancellation, handover: Arc::default() }
     }
 
     /// A context without other plugins, for tests of one plugin.
     pub fn alone(id: impl Into<Arc<str>>) -> Self {
         InitContext::new(id, Arc::new(NoPeers), CancellationToken::new())
+    }
+
+    /// Adds what the plugin that runs so far hands over; the platform does.
+    #[must_use]
+    pub fn with_handover(mut self, handover: Handover) -> Self {
+        self.handover = Arc::new(Mutex::new(handover));
+        self
+    }
+
+    /// Takes what the plugin that this one replaces handed over: `cx.handed_over::<TcpListener>()`. `None` when there
+    /// is no such thing: at the first start, under another plugin's successor, and after the plugin has started.
+    ///
+    /// The one who gave it still works, and goes on if this start fails.
+    pub fn handed_over<T: Send + Sync + 'static>(&self) -> Option<T> {
+        self.handover().take()
+    }
+
+    /// Drops what was not taken, in all clones of the context.
+    pub(crate) fn drop_handover(&self) {
+        let left = std::mem::take(&mut *self.handover());
+        drop(left);
+    }
+
+    fn handover(&self) -> MutexGuard<'_, Handover> {
+        self.handover.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id that the plugin runs under in this platform: its name, unless the composition gives another.

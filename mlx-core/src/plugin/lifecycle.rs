@@ -1,6 +1,6 @@
 //! The life of a plugin: what its author writes, and how the platform drives it.
 
-use super::{ComponentResult, ExecutionContext, Health, InitContext, KindInfo, PluginKind, PluginMetadata};
+use super::{ComponentResult, ExecutionContext, Handover, Health, InitContext, KindInfo, PluginKind, PluginMetadata};
 use crate::{
     config::PluginConfig,
     diagnostics::{Error, Result},
@@ -109,6 +109,22 @@ pub trait Plugin: Sized + Send + Sync + 'static {
     {
         nothing_held()
     }
+
+    /// Gives what exists once to the plugin that is about to take this one's place: a listening socket, a pool. Asked
+    /// of plugins that say `swap = "handover"`, before their successor starts.
+    ///
+    /// Give clones and shares: this plugin serves on until the successor is ready, and for good if it is not. Then it is
+    /// drained and [`shutdown`](Plugin::shutdown) as any other, and must leave alone what its successor has taken.
+    ///
+    /// # Errors
+    /// What could not be shared. The replacement is then given up.
+    fn hand_over<'life0, 'async_trait>(&'life0 self) -> LifecycleFuture<'async_trait, Handover>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        nothing_shared()
+    }
 }
 
 /// What a step of a plugin's life returns: what an `async fn` is under `#[async_trait]`.
@@ -125,6 +141,10 @@ fn healthy<'a>() -> LifecycleFuture<'a, Health> {
 
 fn nothing_held<'a>() -> LifecycleFuture<'a, ()> {
     Box::pin(ready(Ok(())))
+}
+
+fn nothing_shared<'a>() -> LifecycleFuture<'a, Handover> {
+    Box::pin(ready(Ok(Handover::new())))
 }
 
 /// A running plugin as the platform sees it, whatever its type.
@@ -144,6 +164,11 @@ pub trait Lifecycle: Send + Sync + 'static {
     /// # Errors
     /// What the plugin reported.
     fn shutdown(&self) -> LifecycleFuture<'_, ()>;
+    /// See [`Plugin::hand_over`].
+    ///
+    /// # Errors
+    /// What the plugin reported.
+    fn hand_over(&self) -> LifecycleFuture<'_, Handover>;
 }
 
 // No futures of its own around the plugin's: they would be compiled, and allocated, for every plugin.
@@ -156,6 +181,9 @@ impl<P: Plugin> Lifecycle for P {
     }
     fn shutdown(&self) -> LifecycleFuture<'_, ()> {
         Plugin::shutdown(self)
+    }
+    fn hand_over(&self) -> LifecycleFuture<'_, Handover> {
+        Plugin::hand_over(self)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod context;
 mod data;
+mod handover;
 mod health;
 mod kind;
 mod lifecycle;
@@ -9,6 +10,7 @@ mod metadata;
 mod result;
 
 pub use context::{ExecutionContext, InitContext, NoPeers, Peers};
+pub use handover::Handover;
 pub use health::{Health, HealthStatus};
 pub use kind::{Cardinality, KindInfo, PLANNED_TYPES, PluginKind};
 pub(crate) use lifecycle::instance_of;

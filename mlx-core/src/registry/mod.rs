@@ -18,12 +18,18 @@ use foldhash::fast::FixedState;
 use schemars::{Schema, SchemaGenerator};
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
-    sync::{LazyLock, OnceLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
-/// The plugins known to a program, sorted by type and name. It never changes once it is built.
-#[derive(Debug)]
+/// The plugins known to a program, sorted by type and name. It never changes once it is built; a clone is the same
+/// registry.
+#[derive(Clone, Debug)]
 pub struct Registry {
+    contents: Arc<Contents>,
+}
+
+#[derive(Debug)]
+struct Contents {
     plugins: Vec<&'static Registration>,
     /// Positions in `plugins` by type and name.
     index: HashMap<(&'static str, &'static str), usize, FixedState>,
@@ -118,46 +124,46 @@ impl Registry {
             }
         }
         let schemas = plugins.iter().map(|_| OnceLock::new()).collect();
-        Registry { plugins, index, schemas, kinds, problems }
+        Registry { contents: Arc::new(Contents { plugins, index, schemas, kinds, problems }) }
     }
 
     /// What is wrong with the registry itself: duplicate names, `link!`s that brought nothing.
     pub fn problems(&self) -> &[Diagnostic] {
-        &self.problems
+        &self.contents.problems
     }
 
     /// All plugins, sorted by type and name.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &'static Registration> + '_ {
-        self.plugins.iter().copied()
+        self.contents.plugins.iter().copied()
     }
 
     /// How many plugins there are.
     pub fn len(&self) -> usize {
-        self.plugins.len()
+        self.contents.plugins.len()
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.plugins.is_empty()
+        self.contents.plugins.is_empty()
     }
 
     /// All plugin types that this program knows: the built-in ones and those of its plugins, sorted by name.
     pub fn kinds(&self) -> impl Iterator<Item = &'static KindInfo> + '_ {
-        self.kinds.values().copied()
+        self.contents.kinds.values().copied()
     }
 
     /// The plugin type of this name.
     pub fn kind(&self, name: &str) -> Option<&'static KindInfo> {
-        self.kinds.get(name).copied()
+        self.contents.kinds.get(name).copied()
     }
 
     /// The plugin of this type and name.
     pub fn get(&self, kind: &str, name: &str) -> Option<&'static Registration> {
-        self.position(kind, name).map(|position| self.plugins[position])
+        self.position(kind, name).map(|position| self.contents.plugins[position])
     }
 
     fn position(&self, kind: &str, name: &str) -> Option<usize> {
-        self.index.get(&(kind, name)).copied()
+        self.contents.index.get(&(kind, name)).copied()
     }
 
     /// The plugins of this name, whatever their type.
@@ -168,9 +174,9 @@ impl Registry {
     /// The JSON Schema of a plugin's configuration, made when it is first asked for.
     pub fn schema(&self, kind: &str, name: &str) -> Option<&Schema> {
         let position = self.position(kind, name)?;
-        Some(self.schemas[position].get_or_init(|| {
+        Some(self.contents.schemas[position].get_or_init(|| {
             let mut generator = SchemaGenerator::default();
-            let mut schema = self.plugins[position].schema(&mut generator);
+            let mut schema = self.contents.plugins[position].schema(&mut generator);
             let definitions = generator.take_definitions(true);
             schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
             if !definitions.is_empty() {
@@ -187,14 +193,14 @@ impl Registry {
                 Code::PlannedPluginType,
                 format!("the plugin type `{name}` is planned and not in this version"),
             )
-            .help(format!("the plugin types are {}", listing(self.kinds.keys().copied())));
+            .help(format!("the plugin types are {}", listing(self.contents.kinds.keys().copied())));
         }
         let diagnostic = Diagnostic::error(Code::UnknownPluginType, format!("unknown plugin type `{name}`"));
-        let diagnostic = match nearest(name, self.kinds.keys().copied()) {
+        let diagnostic = match nearest(name, self.contents.kinds.keys().copied()) {
             Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
             None => diagnostic,
         };
-        diagnostic.help(format!("the plugin types are {}", listing(self.kinds.keys().copied())))
+        diagnostic.help(format!("the plugin types are {}", listing(self.contents.kinds.keys().copied())))
     }
 
     /// A finding that no plugin of the type has this name, with what might have been meant.
