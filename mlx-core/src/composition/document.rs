@@ -1,7 +1,7 @@
 //! The file that a user writes.
 
 use crate::{
-    config::{Located, Reader},
+    config::{ConfigValue, Located, Reader},
     diagnostics::{Code, Diagnostic, Error, Location, Result, Source, listing, nearest},
     plugin::{Declared, PluginKind},
     value::{self, Node, System, Variables, json, yaml},
@@ -37,6 +37,7 @@ pub struct Composition {
     pub(super) components: Vec<Located<String>>,
     pub(super) plugins: Vec<PluginEntry>,
     pub(super) conflicts: Vec<Vec<Located<String>>>,
+    pub(super) precedence: Vec<Preference>,
     profiles: BTreeMap<String, Profile>,
     pub(super) problems: Vec<Diagnostic>,
     pub(super) variables: Arc<dyn Variables>,
@@ -80,6 +81,25 @@ pub enum OnFailure {
     Continue,
 }
 
+impl OnFailure {
+    /// As in a composition: `abort` or `continue`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            OnFailure::Abort => "abort",
+            OnFailure::Continue => "continue",
+        }
+    }
+}
+
+/// Who runs when a type or capability has several plugins that cannot run together.
+#[derive(Clone, Debug)]
+pub(super) struct Preference {
+    /// The plugin type or capability.
+    pub(super) of: Located<String>,
+    /// Names or ids, the preferred first.
+    pub(super) order: Vec<Located<String>>,
+}
+
 /// Changes to a composition for one environment.
 #[derive(Clone, Debug, Default)]
 struct Profile {
@@ -95,7 +115,7 @@ struct Override {
     path: String,
 }
 
-const FIELDS: &[&str] = &["name", "description", "components", "plugins", "conflicts", "profiles"];
+const FIELDS: &[&str] = &["name", "description", "components", "plugins", "conflicts", "precedence", "profiles"];
 const PLUGIN_FIELDS: &[&str] =
     &["type", "name", "id", "config", "enabled", "default", "on_failure", "start_timeout", "stop_timeout"];
 const OVERRIDE_FIELDS: &[&str] = &["type", "name", "config", "enabled"];
@@ -149,6 +169,7 @@ impl Composition {
             components: Vec::new(),
             plugins: Vec::new(),
             conflicts: Vec::new(),
+            precedence: Vec::new(),
             profiles: BTreeMap::new(),
             problems: Vec::new(),
             variables: Arc::new(System),
@@ -164,6 +185,10 @@ impl Composition {
             composition.description = text(cx.field(&mut fields, "description", None));
             composition.components = cx.field(&mut fields, "components", Some(Vec::new)).unwrap_or_default();
             composition.conflicts = cx.field(&mut fields, "conflicts", Some(Vec::new)).unwrap_or_default();
+            let precedence = cx.field::<Option<Node>>(&mut fields, "precedence", None).flatten();
+            if let Some(node) = precedence {
+                composition.precedence = cx.nested("precedence", |cx| Preference::read(&node, cx));
+            }
             let plugins: Vec<Node> = cx.field(&mut fields, "plugins", Some(Vec::new)).unwrap_or_default();
             cx.nested("plugins", |cx| {
                 for (index, node) in plugins.iter().enumerate() {
@@ -342,6 +367,19 @@ impl PluginEntry {
     }
 }
 
+impl Preference {
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Vec<Self> {
+        let Some(mut fields) = cx.fields(node) else { return Vec::new() };
+        let mut preferences = Vec::new();
+        for entry in fields.take_rest() {
+            let order = cx.nested(entry.key.clone(), |cx| Vec::read(&entry.value, cx));
+            let of = Located { value: entry.key.clone(), location: entry.key_location.clone() };
+            preferences.extend(order.map(|order| Preference { of, order }));
+        }
+        preferences
+    }
+}
+
 impl Profile {
     fn read(node: &Node, cx: &mut Reader<'_>) -> Self {
         let mut profile = Profile::default();
@@ -415,6 +453,15 @@ impl CompositionBuilder {
     #[must_use]
     pub fn conflict<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
         self.composition.conflicts.push(names.into_iter().map(|name| Located::from(name.into())).collect());
+        self
+    }
+
+    /// Says who runs when plugins of a type, or with a capability, cannot run together: names or ids, the preferred
+    /// first.
+    #[must_use]
+    pub fn precedence<N: Into<String>>(mut self, of: &str, order: impl IntoIterator<Item = N>) -> Self {
+        let order = order.into_iter().map(|name| Located::from(name.into())).collect();
+        self.composition.precedence.push(Preference { of: Located::from(of.to_owned()), order });
         self
     }
 

@@ -2,6 +2,7 @@
 
 use super::{Composition, OnFailure};
 use crate::{
+    config::ConfigValue,
     diagnostics::{Diagnostic, Location},
     plugin::PluginMetadata,
     registry::{Registration, Registry},
@@ -15,6 +16,8 @@ use std::{fmt, sync::Arc, time::Duration};
 pub struct Plan {
     pub(crate) name: String,
     pub(crate) steps: Vec<Step>,
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) excluded: Vec<Excluded>,
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) variables: Arc<dyn Variables>,
     /// What it was resolved from: a running platform is changed by resolving again.
@@ -36,6 +39,9 @@ pub struct Step {
     pub effective: Option<serde_json::Value>,
     /// Positions in the plan of the plugins that must run before it.
     pub requires: Vec<usize>,
+    /// Positions in the plan of the plugins that it uses and could do without. It starts after them, unless they start
+    /// after it for a reason of theirs.
+    pub optional: Vec<usize>,
     /// Secrets that another plugin of the plan resolves, and the position of that plugin.
     pub secrets: Vec<Deferred>,
     /// Whether it is the one meant when only its type is asked for.
@@ -63,6 +69,39 @@ pub struct Deferred {
     pub location: Option<Location>,
 }
 
+/// An enabled plugin that does not run because `precedence` prefers another one.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// The id that it would run under.
+    pub id: String,
+    /// The plugin.
+    pub registration: &'static Registration,
+    /// The type and the id of the plugin that is preferred.
+    pub winner: String,
+    /// The plugin type or capability of which the composition says who is preferred.
+    pub of: String,
+    /// Where the plugin was written.
+    pub location: Option<Location>,
+}
+
+/// A plugin of the program that is not part of a plan and could not run beside one that is.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Excluded {
+    /// The plugin that is not part of the plan.
+    pub registration: &'static Registration,
+    /// The position in the plan of the one that it conflicts with.
+    pub by: usize,
+}
+
+impl LeftOut {
+    /// The type and the id: `data_source/sqlite`.
+    pub fn label(&self) -> String {
+        format!("{}/{}", self.registration.metadata().kind.name, self.id)
+    }
+}
+
 impl Plan {
     /// The composition's name.
     pub fn name(&self) -> &str {
@@ -72,6 +111,17 @@ impl Plan {
     /// The plugins, each after those it requires.
     pub fn steps(&self) -> &[Step] {
         &self.steps
+    }
+
+    /// The plugins that are enabled and do not run, because `precedence` prefers others.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.left_out
+    }
+
+    /// The plugins of the program that are not part of the plan and that a conflict with one that is keeps out: at most
+    /// 1,000.
+    pub fn excluded(&self) -> &[Excluded] {
+        &self.excluded
     }
 
     /// What does not stop the platform from starting, but should be known.
@@ -84,19 +134,57 @@ impl Plan {
         &self.composition
     }
 
-    /// The plan as JSON.
+    /// The plan as JSON, for machines. Durations are texts, as in a composition; plugins are named by type and id;
+    /// secrets appear as references to who resolves them.
     pub fn to_json(&self) -> serde_json::Value {
+        let resources = self.resources();
         serde_json::json!({
             "name": self.name,
-            "steps": self.steps.iter().map(|step| serde_json::json!({
-                "id": step.id,
-                "type": step.registration.metadata().kind.name,
-                "name": step.registration.metadata().name,
-                "version": step.registration.metadata().version,
-                "config": step.effective,
-                "requires": step.requires.iter().map(|i| self.steps[*i].label()).collect::<Vec<_>>(),
+            "steps": self.steps.iter().map(|step| self.step_to_json(step)).collect::<Vec<_>>(),
+            "left_out": self.left_out.iter().map(|left_out| serde_json::json!({
+                "id": left_out.id,
+                "type": left_out.registration.metadata().kind.name,
+                "name": left_out.registration.metadata().name,
+                "winner": left_out.winner,
+                "precedence": left_out.of,
+                "location": left_out.location.as_ref().map(Location::to_json),
             })).collect::<Vec<_>>(),
+            "excluded": self.excluded.iter().map(|excluded| serde_json::json!({
+                "type": excluded.registration.metadata().kind.name,
+                "name": excluded.registration.metadata().name,
+                "by": self.steps[excluded.by].label(),
+            })).collect::<Vec<_>>(),
+            "resources": {
+                "memory_mib": resources.memory_mib,
+                "cpu_cores": resources.cpu_cores,
+                "gpus": resources.gpus,
+            },
             "warnings": self.warnings.iter().map(Diagnostic::to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    fn step_to_json(&self, step: &Step) -> serde_json::Value {
+        let metadata = step.registration.metadata();
+        let labels = |positions: &[usize]| positions.iter().map(|i| self.steps[*i].label()).collect::<Vec<_>>();
+        serde_json::json!({
+            "id": step.id,
+            "type": metadata.kind.name,
+            "name": metadata.name,
+            "version": metadata.version,
+            "config": step.effective,
+            "requires": labels(&step.requires),
+            "optional": labels(&step.optional),
+            "secrets": step.secrets.iter().map(|deferred| serde_json::json!({
+                "reference": deferred.reference.to_string(),
+                "resolver": self.steps[deferred.resolver].label(),
+                "location": deferred.location.as_ref().map(Location::to_json),
+            })).collect::<Vec<_>>(),
+            "default": step.default,
+            "on_failure": step.on_failure.as_str(),
+            "start_timeout": step.start_timeout.write(),
+            "stop_timeout": step.stop_timeout.write(),
+            "path": step.path,
+            "location": step.location.as_ref().map(Location::to_json),
         })
     }
 }
@@ -111,22 +199,6 @@ impl Step {
     pub(crate) fn may_be_reached_by(&self, other: &PluginMetadata) -> bool {
         let declared = other.requires.iter().chain(other.optional);
         declared.into_iter().any(|requirement| requirement.names(self.registration.metadata()))
-    }
-}
-
-/// A numbered list in the order of the start.
-impl fmt::Display for Plan {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (number, step) in self.steps.iter().enumerate() {
-            let metadata = step.registration.metadata();
-            write!(f, "{:>3}. {} ({} {})", number + 1, step.label(), metadata.name, metadata.version)?;
-            if !step.requires.is_empty() {
-                let after: Vec<String> = step.requires.iter().map(|i| self.steps[*i].label()).collect();
-                write!(f, " after {}", after.join(", "))?;
-            }
-            writeln!(f)?;
-        }
-        Ok(())
     }
 }
 

@@ -1,12 +1,17 @@
 //! From a composition to a plan: every check that needs no plugin to run.
 
-use super::{Composition, Plan, PluginEntry, Step, document::is_security, plan::Deferred};
+use super::{
+    Composition, Plan, PluginEntry, Step,
+    document::is_security,
+    exclusion::{Index, REPORTED, declared_conflict},
+    machine::Machine,
+    plan::{Deferred, Excluded, LeftOut},
+};
 use crate::{
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
     graph::Graph,
-    plugin::{Cardinality, PluginMetadata, Requirement},
+    plugin::{PluginMetadata, Requirement, Resources},
     registry::{Checked, Registration, Registry},
-    value::Node,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -14,60 +19,96 @@ use std::{
 };
 
 impl Registry {
-    /// Checks a composition against the plugins of this program, and puts them in order. Nothing is started.
+    /// Checks a composition against the plugins of this program, and puts them in order. Nothing is started. Where the
+    /// plugins say that they need more than [this machine](Machine::current) has, the plan says so in a warning.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong, sorted by position.
     pub fn resolve(&self, composition: &Composition) -> Result<Plan> {
-        let mut resolver = Resolver {
-            registry: self,
-            composition,
-            found: self.problems().iter().chain(composition.problems()).cloned().collect(),
-            candidates: Vec::new(),
-            unresolved: Vec::new(),
-        };
+        self.resolve_with(composition, Machine::current)
+    }
+
+    /// As [`resolve`](Registry::resolve), with the resources of another machine.
+    ///
+    /// # Errors
+    /// As for [`resolve`](Registry::resolve).
+    pub fn resolve_on(&self, composition: &Composition, machine: Machine) -> Result<Plan> {
+        self.resolve_with(composition, || machine)
+    }
+
+    fn resolve_with(&self, composition: &Composition, machine: impl FnOnce() -> Machine) -> Result<Plan> {
+        let mut resolver = Resolver::new(self, composition);
         resolver.plugins();
+        resolver.precedence();
+        resolver.settings();
         resolver.cardinality();
         resolver.conflicts();
         let graph = resolver.requirements();
         let secrets = resolver.secrets();
-        resolver.plan(graph, secrets)
+        let mut plan = resolver.plan(graph, secrets)?;
+        if plan.resources() != Resources::default() {
+            let shortages = plan.shortages(&machine());
+            plan.warnings.extend(shortages);
+        }
+        Ok(plan)
     }
 }
 
 /// An enabled entry whose plugin is known.
-struct Candidate<'c> {
-    entry: &'c PluginEntry,
-    registration: &'static Registration,
-    checked: Checked,
+pub(super) struct Candidate<'c> {
+    pub(super) entry: &'c PluginEntry,
+    pub(super) registration: &'static Registration,
+    pub(super) checked: Checked,
+    /// Whether it is the one meant when only its type is asked for.
+    pub(super) default: bool,
 }
 
 impl Candidate<'_> {
-    fn metadata(&self) -> &'static PluginMetadata {
+    pub(super) fn metadata(&self) -> &'static PluginMetadata {
         self.registration.metadata()
     }
 
-    fn key(&self) -> (&'static str, &str) {
+    pub(super) fn key(&self) -> (&'static str, &str) {
         (self.metadata().kind.name, self.entry.id())
+    }
+
+    pub(super) fn label(&self) -> String {
+        let (kind, id) = self.key();
+        format!("{kind}/{id}")
     }
 }
 
-struct Resolver<'c> {
-    registry: &'c Registry,
-    composition: &'c Composition,
-    found: Vec<Diagnostic>,
+pub(super) struct Resolver<'c> {
+    pub(super) registry: &'c Registry,
+    pub(super) composition: &'c Composition,
+    pub(super) found: Vec<Diagnostic>,
     /// Sorted by type and id.
-    candidates: Vec<Candidate<'c>>,
+    pub(super) candidates: Vec<Candidate<'c>>,
     /// Enabled entries whose plugin is not known: what requires them is not reported again.
-    unresolved: Vec<&'c PluginEntry>,
+    pub(super) unresolved: Vec<&'c PluginEntry>,
+    /// Enabled entries that run less than others do.
+    pub(super) left_out: Vec<LeftOut>,
+    pub(super) index: Index<'c>,
 }
 
 /// The positions of the candidates that have a name, or a capability.
-type Positions<'n> = HashMap<&'n str, Vec<usize>>;
+pub(super) type Positions<'n> = HashMap<&'n str, Vec<usize>>;
 
 impl<'c> Resolver<'c> {
-    /// Finds the plugins, and checks their settings.
-    fn plugins(&mut self) {
+    pub(super) fn new(registry: &'c Registry, composition: &'c Composition) -> Self {
+        Resolver {
+            registry,
+            composition,
+            found: registry.problems().iter().chain(composition.problems()).cloned().collect(),
+            candidates: Vec::new(),
+            unresolved: Vec::new(),
+            left_out: Vec::new(),
+            index: Index::default(),
+        }
+    }
+
+    /// Finds the plugins, and reads their settings.
+    pub(super) fn plugins(&mut self) {
         for entry in self.composition.plugins().iter().filter(|entry| entry.enabled) {
             let Some(registration) = self.registry.get(&entry.kind, &entry.name) else {
                 let (diagnostic, at, field) = match self.registry.kind(&entry.kind) {
@@ -79,9 +120,8 @@ impl<'c> Resolver<'c> {
                 continue;
             };
             let variables = self.composition.variables.as_ref();
-            let mut checked = registration.check(&entry.config, variables, &format!("{}.config", entry.path));
-            self.found.append(&mut checked.diagnostics);
-            self.candidates.push(Candidate { entry, registration, checked });
+            let checked = registration.check(&entry.config, variables, &format!("{}.config", entry.path));
+            self.candidates.push(Candidate { entry, registration, checked, default: entry.default });
         }
         self.candidates.sort_by(|a, b| a.key().cmp(&b.key()));
         let mut twins = Vec::new();
@@ -97,10 +137,19 @@ impl<'c> Resolver<'c> {
                         .related("the other one is here", first.entry.location.as_ref())
                         .help("give one of them an `id` of its own, or remove it"),
                 );
+                twins.append(&mut second.checked.diagnostics);
             }
             twin
         });
         self.found.append(&mut twins);
+        self.look_up();
+    }
+
+    /// Reports what is wrong with the settings and the machine of those that are to run.
+    fn settings(&mut self) {
+        for candidate in &mut self.candidates {
+            self.found.append(&mut candidate.checked.diagnostics);
+        }
         for candidate in &self.candidates {
             let metadata = candidate.metadata();
             if !metadata.supports_this_platform() {
@@ -118,218 +167,9 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    /// No type has more plugins than it accepts.
-    fn cardinality(&mut self) {
-        let mut found = Vec::new();
-        for group in self.candidates.chunk_by(|a, b| a.metadata().kind.id == b.metadata().kind.id) {
-            let kind = group[0].metadata().kind;
-            let defaults: Vec<&Candidate<'_>> = group.iter().filter(|candidate| candidate.entry.default).collect();
-            for second in defaults.iter().skip(1) {
-                found.push(
-                    Diagnostic::error(
-                        Code::DuplicateDefault,
-                        format!("a second plugin of type `{}` is marked `default: true`", kind.name),
-                    )
-                    .at(second.entry.location.as_ref())
-                    .in_path(&second.entry.path)
-                    .related(
-                        format!("`{}` is marked already", defaults[0].entry.id()),
-                        defaults[0].entry.location.as_ref(),
-                    )
-                    .help("remove `default: true` from one of them"),
-                );
-            }
-            match kind.cardinality {
-                Cardinality::Many => {}
-                Cardinality::One if group.len() > 1 && defaults.is_empty() => {
-                    let mut members: Vec<&Candidate<'_>> = group.iter().collect();
-                    members
-                        .sort_by(|a, b| a.entry.location.cmp(&b.entry.location).then(a.entry.path.cmp(&b.entry.path)));
-                    for extra in &members[1..] {
-                        found.push(
-                            Diagnostic::error(
-                                Code::Cardinality,
-                                format!("`{}` is another plugin of type `{}`, which takes one", extra.entry.id(), kind.name),
-                            )
-                            .at(extra.entry.location.as_ref())
-                            .in_path(&extra.entry.path)
-                            .related(format!("the first is `{}`", members[0].entry.id()), members[0].entry.location.as_ref())
-                            .help("remove one, set `enabled: false`, or mark one `default: true` to keep the others as named extras"),
-                        );
-                    }
-                }
-                Cardinality::One => {}
-                Cardinality::OnePer(setting) => {
-                    let mut seen: HashMap<String, &Candidate<'_>> = HashMap::new();
-                    for candidate in group {
-                        // Without defaults where a secret is still to be looked up.
-                        let written = || candidate.entry.config.as_map()?.get(setting).map(Node::to_json);
-                        let value = match &candidate.checked.effective {
-                            Some(config) => config.get(setting).cloned(),
-                            None => written(),
-                        };
-                        let Some(value) = value.filter(|value| !value.is_null()).map(|value| value.to_string()) else {
-                            continue;
-                        };
-                        if let Some(first) = seen.get(&value) {
-                            found.push(
-                                Diagnostic::error(
-                                    Code::Cardinality,
-                                    format!("two plugins of type `{}` have the {setting} {value}, and it takes one per {setting}", kind.name),
-                                )
-                                .at(candidate.entry.location.as_ref())
-                                .in_path(&candidate.entry.path)
-                                .related(format!("the first is `{}`", first.entry.id()), first.entry.location.as_ref())
-                                .help(format!("give them different values of `{setting}`, or remove one")),
-                            );
-                        } else {
-                            seen.insert(value, candidate);
-                        }
-                    }
-                }
-            }
-        }
-        self.found.append(&mut found);
-    }
-
-    fn positions(&self) -> (Positions<'static>, Positions<'static>) {
-        let (mut names, mut capabilities) = (Positions::new(), Positions::new());
-        for (position, candidate) in self.candidates.iter().enumerate() {
-            names.entry(candidate.metadata().name).or_default().push(position);
-            for capability in candidate.metadata().capabilities {
-                capabilities.entry(capability).or_default().push(position);
-            }
-        }
-        (names, capabilities)
-    }
-
-    /// No two plugins exclude each other, by name or by capability, whoever declares it.
-    fn conflicts(&mut self) {
-        let (names, capabilities) = self.positions();
-        let mut pairs: BTreeMap<(usize, usize), Vec<Diagnostic>> = BTreeMap::new();
-        let mut meant: BTreeSet<(&str, Option<usize>)> = BTreeSet::new();
-        for (position, candidate) in self.candidates.iter().enumerate() {
-            let metadata = candidate.metadata();
-            for name in metadata.conflicts_with {
-                meant.insert((name, Some(position)));
-                let by_name = names.get(name).into_iter().flatten();
-                let by_capability = capabilities.get(name).into_iter().flatten();
-                for other in by_name.chain(by_capability).copied().filter(|other| *other != position) {
-                    // The plugin itself, under another id, is no stranger to itself.
-                    if self.candidates[other].registration.metadata().declared == metadata.declared {
-                        continue;
-                    }
-                    let pair = (position.min(other), position.max(other));
-                    let (a, b) = (&self.candidates[position], &self.candidates[other]);
-                    let reason = Diagnostic::error(Code::Conflict, String::new()).related(
-                        match b.metadata().name == *name {
-                            true => format!("`{}` declares the conflict, {}", a.metadata().name, a.metadata().declared),
-                            false => format!(
-                                "`{}` declares a conflict with the capability `{name}`, {}",
-                                a.metadata().name,
-                                a.metadata().declared
-                            ),
-                        },
-                        None,
-                    );
-                    pairs.entry(pair).or_default().push(reason);
-                }
-            }
-        }
-        for group in &self.composition.conflicts {
-            for (index, first) in group.iter().enumerate() {
-                meant.insert((first.as_str(), None));
-                for second in &group[index + 1..] {
-                    for a in self.matching(first, &names, &capabilities) {
-                        for b in self.matching(second, &names, &capabilities) {
-                            if a == b {
-                                continue;
-                            }
-                            let reason = Diagnostic::error(Code::Conflict, String::new())
-                                .related("the composition declares the conflict", first.location.as_ref());
-                            pairs.entry((a.min(b), a.max(b))).or_default().push(reason);
-                        }
-                    }
-                }
-            }
-        }
-        for ((a, b), reasons) in pairs {
-            let (mut a, mut b) = (&self.candidates[a], &self.candidates[b]);
-            if b.entry.location < a.entry.location {
-                (a, b) = (b, a);
-            }
-            let mut diagnostic = Diagnostic::error(
-                Code::Conflict,
-                format!("`{}` and `{}` cannot run together", a.entry.id(), b.entry.id()),
-            )
-            .at(b.entry.location.as_ref())
-            .in_path(&b.entry.path)
-            .related(format!("`{}` is here", a.entry.id()), a.entry.location.as_ref())
-            .help("remove one of them, or set `enabled: false`");
-            let mut seen = HashSet::new();
-            for related in reasons.into_iter().flat_map(|reason| reason.related) {
-                if seen.insert(related.message.clone()) {
-                    diagnostic.related.push(related);
-                }
-            }
-            self.found.push(diagnostic);
-        }
-        self.conflict_typos(&meant);
-    }
-
-    fn matching(&self, name: &str, names: &Positions<'static>, capabilities: &Positions<'static>) -> Vec<usize> {
-        let by_id =
-            self.candidates.iter().enumerate().filter(|(_, c)| c.entry.id() == name).map(|(position, _)| position);
-        let named = names.get(name).into_iter().chain(capabilities.get(name)).flatten().copied();
-        let found: BTreeSet<usize> = by_id.chain(named).collect();
-        found.into_iter().collect()
-    }
-
-    /// A conflict with something that is not linked is fine, unless it looks like a slip of the pen.
-    fn conflict_typos(&mut self, meant: &BTreeSet<(&str, Option<usize>)>) {
-        if meant.is_empty() {
-            return;
-        }
-        let mut known: BTreeSet<&str> = self.candidates.iter().map(|candidate| candidate.entry.id()).collect();
-        for metadata in self.registry.iter().map(|registration| registration.metadata()) {
-            known.insert(metadata.name);
-            known.extend(metadata.capabilities);
-        }
-        let in_file: HashSet<&str> = self.composition.plugins().iter().map(PluginEntry::id).collect();
-        let mut reported = HashSet::new();
-        for (name, declared) in meant {
-            if known.contains(name) || in_file.contains(name) || !reported.insert(*name) {
-                continue;
-            }
-            let Some(near) = nearest(name, known.iter().copied()) else { continue };
-            let mut warning = Diagnostic::warning(
-                Code::ConflictTypo,
-                format!("a conflict names `{name}`, which no plugin is called"),
-            )
-            .help(format!("did you mean `{near}`?"));
-            warning = match declared {
-                Some(position) => {
-                    let candidate = &self.candidates[*position];
-                    warning.at(candidate.entry.location.as_ref()).related(
-                        format!("`{}` declares it, {}", candidate.metadata().name, candidate.metadata().declared),
-                        None,
-                    )
-                }
-                None => warning.at(self
-                    .composition
-                    .conflicts
-                    .iter()
-                    .flatten()
-                    .find(|item| item.as_str() == *name)
-                    .and_then(|item| item.location.as_ref())),
-            };
-            self.found.push(warning);
-        }
-    }
-
     /// Everything that is required is there, in a version that does.
     fn requirements(&mut self) -> Graph {
-        let (names, capabilities) = self.positions();
+        let Index { names, capabilities, .. } = &self.index;
         let mut kinds: Positions<'static> = Positions::new();
         for (position, candidate) in self.candidates.iter().enumerate() {
             for kind in candidate.metadata().kinds() {
@@ -394,6 +234,18 @@ impl<'c> Resolver<'c> {
 
     /// What could be added to meet a requirement.
     fn advise(&self, diagnostic: Diagnostic, requirement: &Requirement) -> Diagnostic {
+        let left_out = self.left_out.iter().find(|left_out| {
+            let metadata = left_out.registration.metadata();
+            requirement.names(metadata) && fits(requirement, metadata)
+        });
+        if let Some(left_out) = left_out {
+            return diagnostic
+                .related(format!("`{}` is left out for `{}`", left_out.id, left_out.winner), left_out.location.as_ref())
+                .help(format!(
+                    "put `{}` first in `precedence.{}`, or remove what requires it",
+                    left_out.id, left_out.of
+                ));
+        }
         let disabled =
             self.composition.plugins().iter().filter(|entry| !entry.enabled).find(|entry| may_be(requirement, entry));
         if let Some(entry) = disabled {
@@ -467,7 +319,12 @@ impl<'c> Resolver<'c> {
                         )
                         .at(location.as_ref())
                         .in_path(format!("{}.config", candidate.entry.path));
-                        if let Some(near) = nearest(&reference.scheme, schemes()) {
+                        if let Some(left_out) = self.left_out.iter().find(|it| it.id == reference.scheme) {
+                            diagnostic = diagnostic.related(
+                                format!("`{}` is left out for `{}`", left_out.id, left_out.winner),
+                                left_out.location.as_ref(),
+                            );
+                        } else if let Some(near) = nearest(&reference.scheme, schemes()) {
                             diagnostic = diagnostic.help(format!("did you mean `${{{near}:{}}}`?", reference.key));
                         }
                         found.push(diagnostic.help(format!("a reference begins with one of {}", listing(schemes()))));
@@ -488,6 +345,9 @@ impl<'c> Resolver<'c> {
         for list in graph.requires.iter_mut().chain(&mut graph.optional) {
             list.sort_unstable();
             list.dedup();
+        }
+        for (wishes, needs) in graph.optional.iter_mut().zip(&graph.requires) {
+            wishes.retain(|other| needs.binary_search(other).is_err());
         }
         let order = match graph.order() {
             Ok(order) => order,
@@ -526,13 +386,14 @@ impl<'c> Resolver<'c> {
                     config: entry.config.clone(),
                     effective: candidate.checked.effective.clone(),
                     requires: moved(&graph.requires[*old]),
+                    optional: moved(&graph.optional[*old]),
                     secrets: deferred[*old]
                         .take()
                         .into_iter()
                         .flatten()
                         .map(|deferred| Deferred { resolver: place[deferred.resolver], ..deferred })
                         .collect(),
-                    default: entry.default,
+                    default: candidate.default,
                     on_failure: entry.on_failure,
                     start_timeout: entry.start_timeout,
                     stop_timeout: entry.stop_timeout,
@@ -542,14 +403,61 @@ impl<'c> Resolver<'c> {
             })
             .collect();
         crate::diagnostics::sort(&mut self.found);
+        let mut excluded = self.excluded();
+        for excluded in &mut excluded {
+            excluded.by = place[excluded.by];
+        }
+        excluded.sort_by_key(|it| (it.by, it.registration.metadata().kind.name, it.registration.metadata().name));
         Ok(Plan {
             name: self.composition.name.clone(),
             steps,
+            left_out: self.left_out,
+            excluded,
             warnings: self.found,
             variables: self.composition.variables.clone(),
             composition: Arc::new(self.composition.clone()),
             registry: self.registry.clone(),
         })
+    }
+
+    /// The plugins of the program that conflicts keep out.
+    fn excluded(&self) -> Vec<Excluded> {
+        let known = self.candidates.iter().map(|candidate| candidate.registration);
+        let known: HashSet<*const Registration> =
+            known.chain(self.left_out.iter().map(|left_out| left_out.registration)).map(std::ptr::from_ref).collect();
+        let names: HashSet<&str> =
+            self.candidates.iter().flat_map(|candidate| candidate.metadata().conflicts_with).copied().collect();
+        let written: HashSet<&str> = self.composition.conflicts.iter().flatten().map(|name| name.as_str()).collect();
+        let mut found = Vec::new();
+        for registration in self.registry.iter().filter(|it| !known.contains(&std::ptr::from_ref(*it))) {
+            let metadata = registration.metadata();
+            let words = || std::iter::once(metadata.name).chain(metadata.capabilities.iter().copied());
+            // Whom it names, and who may name it.
+            let mut others: Vec<usize> =
+                metadata.conflicts_with.iter().flat_map(|name| self.index.matching(name)).collect();
+            if words().any(|word| names.contains(word)) {
+                others = (0..self.candidates.len()).collect();
+            }
+            others.retain(|other| {
+                let other = self.candidates[*other].registration;
+                declared_conflict(registration, other).or_else(|| declared_conflict(other, registration)).is_some()
+            });
+            let grouped = words().any(|word| written.contains(word));
+            for group in self.composition.conflicts.iter().filter(|_| grouped) {
+                for (nth, _) in group.iter().enumerate().filter(|(_, name)| words().any(|word| word == name.as_str())) {
+                    let rest = group.iter().enumerate().filter(|(other, _)| *other != nth);
+                    others.extend(rest.flat_map(|(_, name)| self.index.matching(name)));
+                }
+            }
+            others.sort_unstable();
+            others.dedup();
+            found.extend(others.into_iter().map(|by| Excluded { registration, by }));
+            if found.len() >= REPORTED {
+                break;
+            }
+        }
+        found.truncate(REPORTED);
+        found
     }
 
     fn circle(&self, circle: &[usize]) -> Diagnostic {
@@ -570,7 +478,7 @@ impl<'c> Resolver<'c> {
 }
 
 /// Whether a plugin meets a requirement that names it, its type or a capability of it.
-fn fits(requirement: &Requirement, metadata: &PluginMetadata) -> bool {
+pub(super) fn fits(requirement: &Requirement, metadata: &PluginMetadata) -> bool {
     match requirement {
         Requirement::Plugin { version, .. } if !version.is_empty() => {
             match (semver::VersionReq::parse(version), semver::Version::parse(metadata.version)) {

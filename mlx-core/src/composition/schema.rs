@@ -86,6 +86,11 @@ impl Registry {
                     "items": {"type": "array", "items": {"type": "string"}},
                     "description": "Groups of names or capabilities of which at most one may be there.",
                 },
+                "precedence": {
+                    "type": ["object", "null"],
+                    "additionalProperties": {"type": "array", "items": {"type": "string"}},
+                    "description": "Who runs when plugins of a type, or with a capability, cannot run together: names or ids, the preferred first.",
+                },
                 "profiles": {
                     "type": "object",
                     "description": "Changes for one environment each.",

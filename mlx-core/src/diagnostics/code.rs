@@ -104,6 +104,16 @@ codes! {
     UnknownProfile = 61, "unknown profile or profile entry";
     /// More than one plugin of a type is marked `default: true`.
     DuplicateDefault = 62, "a type has two defaults";
+    /// Of several plugins that cannot run together, `precedence` prefers another one. The plugin is treated as if it
+    /// were disabled. To run it instead, put its name first.
+    LeftOut = 63, "a plugin is left out for a preferred one";
+    /// `precedence` names a plugin type, a capability or a plugin that this program and the composition do not have.
+    /// Fix the spelling or remove the name.
+    UnknownPreference = 64, "unknown name in precedence";
+    /// The plugins of the composition say that together they need more memory, processor cores or graphics processors
+    /// than the machine has, or than a limit (a control group) lets the program use. The platform starts all the same.
+    /// Remove a plugin, or run the program on a larger machine.
+    NotEnoughResources = 65, "the machine has less than the plugins need";
 
     /// Two registered plugins have the same type and name. Rename one, or link only one of the crates.
     DuplicatePlugin = 70, "duplicate plugin";

@@ -10,14 +10,17 @@ pub enum Severity {
     Error,
     /// The program goes on; the user should know.
     Warning,
+    /// What was decided as the user asked for it.
+    Note,
 }
 
 impl Severity {
-    /// `error` or `warning`.
+    /// `error`, `warning` or `note`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Severity::Error => "error",
             Severity::Warning => "warning",
+            Severity::Note => "note",
         }
     }
 }
@@ -70,6 +73,11 @@ impl Diagnostic {
         Diagnostic { severity: Severity::Warning, ..Diagnostic::error(code, message) }
     }
 
+    /// A note.
+    pub fn note(code: Code, message: impl Into<String>) -> Self {
+        Diagnostic { severity: Severity::Note, ..Diagnostic::error(code, message) }
+    }
+
     /// Sets where it was written.
     #[must_use]
     pub fn at<'l>(mut self, location: impl Into<Option<&'l Location>>) -> Self {
@@ -116,10 +124,7 @@ impl Diagnostic {
 
     /// The finding as JSON, for machines.
     pub fn to_json(&self) -> serde_json::Value {
-        let place = |location: &Option<Location>| match location {
-            Some(l) => json!({"file": l.source.name(), "line": l.line, "column": l.column, "length": l.length}),
-            None => serde_json::Value::Null,
-        };
+        let place = |location: &Option<Location>| location.as_ref().map(Location::to_json);
         json!({
             "code": self.code.to_string(),
             "severity": self.severity.as_str(),

@@ -60,6 +60,11 @@ impl Location {
         Location { length: 0, ..self }
     }
 
+    /// The position as JSON, for machines; no text.
+    pub fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({"file": self.source.name(), "line": self.line, "column": self.column, "length": self.length})
+    }
+
     fn key(&self) -> (&str, u32, u32) {
         (self.source.name(), self.line, self.column)
     }

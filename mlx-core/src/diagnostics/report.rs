@@ -133,6 +133,7 @@ impl fmt::Display for Report<'_> {
             let style = match diagnostic.severity {
                 Severity::Error => "31;1",
                 Severity::Warning => "33;1",
+                Severity::Note => "36;1",
             };
             let head = format!("{}[{}]", diagnostic.severity.as_str(), diagnostic.code);
             writeln!(f, "{}: {}", self.paint(style, head), self.paint("1", &diagnostic.message))?;

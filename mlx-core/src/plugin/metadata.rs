@@ -47,7 +47,7 @@ pub struct PluginMetadata {
 }
 
 /// Something that a plugin needs or can use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Requirement {
     /// A plugin by name, with the versions that do; `"sqlite"` or `"sqlite@^1.2"`.
     Plugin {

@@ -49,6 +49,13 @@ impl Registration {
         }
     }
 
+    /// The same plugin under another description: one Rust type can be registered several times, under names of their
+    /// own. The type and the further types must be those of the plugin, or nothing can be called through its handles.
+    #[must_use]
+    pub const fn with_metadata(self, metadata: &'static PluginMetadata) -> Self {
+        Registration { metadata, ..self }
+    }
+
     /// What the plugin says about itself.
     pub const fn metadata(&self) -> &'static PluginMetadata {
         self.metadata
