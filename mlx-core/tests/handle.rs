@@ -296,7 +296,7 @@ async fn the_instance_is_dropped_with_its_last_lease() {
     let (slot, handle) = serve(&fake);
     let lease = Handle::pin(&handle).unwrap();
     drop(slot.close());
-    assert_eq!(Arc::strong_count(&fake), 2);
+    assert!(Arc::strong_count(&fake) > 1, "kept by the lease");
     drop(lease);
     assert_eq!(Arc::strong_count(&fake), 1);
 }

@@ -1,15 +1,11 @@
 use std::any::type_name;
 use std::fmt;
-use std::future::poll_fn;
 use std::marker::PhantomData;
 use std::ops::Deref;
-use std::pin::pin;
 use std::sync::Arc;
-use std::task::Poll;
 
-use super::signal::Watch;
-use super::slot::{self, InstanceLease, Slot};
-use super::stream::{self, BoxStream};
+use super::slot::{InstanceLease, Slot};
+use super::stream::BoxStream;
 use crate::diagnostics::{Error, Result};
 
 /// A typed reference to whichever instance a [`Slot`] holds, for the contract `C`.
@@ -34,7 +30,7 @@ impl<C: ?Sized + Send + Sync + 'static> Handle<C> {
     /// [`Error::unsupported`] if the slot holds an instance that does not fulfil the contract.
     pub fn new(slot: Arc<Slot>) -> Result<Self> {
         if let Ok(lease) = slot.lease() {
-            check::<C>(&lease)?;
+            lease.contract::<C>()?;
         }
         Ok(Self { slot, contract: PhantomData })
     }
@@ -49,8 +45,8 @@ impl<C: ?Sized + Send + Sync + 'static> Handle<C> {
     #[inline]
     pub fn pin(this: &Self) -> Result<Lease<C>> {
         let lease = this.slot.lease()?;
-        check::<C>(&lease)?;
-        Ok(Lease { lease, contract: PhantomData })
+        let plugin = lease.shared::<C>()?.clone();
+        Ok(Lease { plugin, lease })
     }
 }
 
@@ -78,31 +74,14 @@ impl<C: ?Sized> fmt::Debug for Handle<C> {
     }
 }
 
-#[inline]
-fn check<C: ?Sized + Send + Sync + 'static>(lease: &InstanceLease) -> Result<()> {
-    match lease.get::<C>() {
-        Some(_) => Ok(()),
-        None => Err(missing::<C>(lease)),
-    }
-}
-
-#[cold]
-fn missing<C: ?Sized>(lease: &InstanceLease) -> Error {
-    let provided: Vec<_> = lease.contracts().collect();
-    Error::unsupported(format!(
-        "plugin `{}` does not provide `{}`; it provides: {}",
-        lease.name(),
-        type_name::<C>(),
-        provided.join(", "),
-    ))
-}
-
-/// Keeps one instance for as long as it exists, and dereferences to its contract.
+/// Keeps one instance for as long as it exists, and dereferences to its contract: a call costs what it costs on an
+/// `Arc<C>`.
 ///
 /// Everything here is an associated function, so that no method of the contract is hidden.
 pub struct Lease<C: ?Sized> {
+    // Given back before the lease: whoever waits for the drain finds no other owner of the plugin.
+    plugin: Arc<C>,
     lease: InstanceLease,
-    contract: PhantomData<fn() -> Arc<C>>,
 }
 
 impl<C: ?Sized> Lease<C> {
@@ -122,19 +101,13 @@ impl<C: ?Sized> Lease<C> {
         F: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        let mut future = pin!(future);
-        let mut cancelled = Watch::new(&this.lease);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(output) => Poll::Ready(output),
-            Poll::Pending => cancelled.poll(cx.waker()).map(|()| Err(slot::cancelled(&this.lease).into())),
-        })
-        .await
+        this.lease.run(future).await
     }
 
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or
     /// is dropped. When the drain is cancelled, the stream yields one [`Error::cancelled`] and ends.
     pub fn attach<T: 'static>(this: Self, stream: BoxStream<T>) -> BoxStream<T> {
-        stream::attach(this.lease, stream)
+        this.lease.attach(stream)
     }
 }
 
@@ -143,10 +116,7 @@ impl<C: ?Sized + Send + Sync + 'static> Deref for Lease<C> {
 
     #[inline]
     fn deref(&self) -> &C {
-        match self.lease.get::<C>() {
-            Some(plugin) => plugin,
-            None => unreachable!("a lease is only made on an instance that provides its contract"),
-        }
+        &self.plugin
     }
 }
 

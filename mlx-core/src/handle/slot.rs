@@ -1,10 +1,15 @@
+use std::any::type_name;
 use std::fmt;
+use std::future::poll_fn;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::{Arc, OnceLock};
+use std::task::Poll;
 use std::thread;
 
 use super::instance::Instance;
-use super::signal::Signal;
+use super::signal::{Signal, Watch};
+use super::stream::{self, BoxStream};
 use super::stripe::{Claim, Drain, Stripes};
 use crate::diagnostics::{Error, Result};
 
@@ -104,7 +109,7 @@ fn stripe_count() -> usize {
 }
 
 /// A lease on an instance as a whole, under whichever contract. See [`Lease`](super::Lease) for one
-/// contract.
+/// contract; a single call takes this one, which counts in the caller's stripe alone.
 ///
 /// The instance is not stopped while the lease exists, except past the deadline of a drain.
 pub struct InstanceLease(Claim<Published>);
@@ -113,6 +118,61 @@ impl InstanceLease {
     /// The name of the plugin.
     pub fn name(&self) -> &str {
         &self.0.name
+    }
+
+    /// The plugin under the contract `C`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::unsupported`] if the instance does not fulfil the contract.
+    #[inline]
+    pub fn contract<C: ?Sized + Send + Sync + 'static>(&self) -> Result<&C> {
+        self.shared().map(|plugin| &**plugin)
+    }
+
+    #[inline]
+    pub(super) fn shared<C: ?Sized + Send + Sync + 'static>(&self) -> Result<&Arc<C>> {
+        match self.get::<C>() {
+            Some(plugin) => Ok(plugin),
+            None => Err(self.missing::<C>()),
+        }
+    }
+
+    #[cold]
+    fn missing<C: ?Sized>(&self) -> Error {
+        let provided: Vec<_> = self.contracts().collect();
+        Error::unsupported(format!(
+            "plugin `{}` does not provide `{}`; it provides: {}",
+            self.name(),
+            type_name::<C>(),
+            provided.join(", "),
+        ))
+    }
+
+    /// Runs `future`, usually a call on this lease, until it completes or the drain of the instance is cancelled,
+    /// whichever is first. A future that is ready at once costs nothing extra.
+    ///
+    /// # Errors
+    ///
+    /// Those of `future`, and [`Error::cancelled`].
+    pub async fn run<F, T, E>(&self, future: F) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+        E: From<Error>,
+    {
+        let mut future = pin!(future);
+        let mut cancelled = Watch::new(self);
+        poll_fn(|cx| match future.as_mut().poll(cx) {
+            Poll::Ready(output) => Poll::Ready(output),
+            Poll::Pending => cancelled.poll(cx.waker()).map(|()| Err(self::cancelled(self).into())),
+        })
+        .await
+    }
+
+    /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or is dropped. When
+    /// the drain is cancelled, the stream yields one [`Error::cancelled`] and ends.
+    pub fn attach<T: 'static>(self, stream: BoxStream<T>) -> BoxStream<T> {
+        stream::attach(self, stream)
     }
 }
 

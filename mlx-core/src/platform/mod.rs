@@ -1,11 +1,13 @@
 //! A running platform.
 
+mod executor;
 mod running;
 mod standalone;
 mod start;
 mod status;
 mod step;
 mod stop;
+mod threads;
 
 pub use standalone::Standalone;
 pub use status::{PluginState, PluginStatus};
@@ -76,12 +78,12 @@ impl Platform {
     /// # Errors
     /// As [`Registry::activate`].
     pub async fn start(plan: Plan) -> Result<Platform> {
-        let runtime = step::runtime()?;
+        step::runtime()?;
         let cancellation = CancellationToken::new();
         let given_up = cancellation.clone().drop_guard();
+        // It goes on when the caller stops waiting, and then leaves nothing behind.
         let (answer, answered) = oneshot::channel();
-        // In a task of its own, so that a caller who stops waiting does not leave half a platform behind.
-        runtime.spawn(async move {
+        step::executor().spawn_trusted(async move {
             let result = start::start(plan, cancellation).await.map(|running| Platform { running });
             if let Err(Ok(unwanted)) = answer.send(result)
                 && let Err(error) = unwanted.shutdown().await
@@ -195,8 +197,12 @@ impl Platform {
     pub async fn shutdown(&self) -> Result<()> {
         step::runtime()?;
         self.running.closing.cancel();
-        let _turn = self.running.changes.lock().await;
-        standalone::stopped(stop::stop_all(&self.running).await)
+        let running = self.running.clone();
+        let stop = async move {
+            let _turn = running.changes.lock().await;
+            stop::stop_all(&running).await
+        };
+        standalone::stopped(step::together(stop).await?)
     }
 
     /// What should be known although it did not stop the platform from starting: warnings of the composition, and

@@ -1,6 +1,7 @@
 //! Starting plugins, each after those it requires.
 
 use super::{
+    executor::Tasks,
     running::{PlatformPeers, Running, Snapshot},
     status::PluginState,
     step::{self, StepError},
@@ -20,11 +21,10 @@ use std::{
     sync::{Arc, Weak},
     time::Duration,
 };
-use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// This many plugins start at once; the others wait for their turn.
-const AT_ONCE: usize = 32;
+const AT_ONCE: usize = 128;
 
 /// How long a plugin may take to say how it is.
 pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -122,18 +122,19 @@ pub(super) async fn start_all(
         }
     }
     let mut ready: BTreeSet<usize> = positions.iter().copied().filter(|position| waiting[*position] == 0).collect();
-    let mut tasks = JoinSet::new();
+    let mut tasks = Tasks::new(step::executor());
     loop {
-        while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.len() < AT_ONCE {
+        while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.running() < AT_ONCE {
             let Some(position) = ready.pop_first() else { break };
             tasks.spawn(start_one(stage.clone(), position, cancellation.clone()));
         }
-        let Some(ended) = tasks.join_next().await else { break };
+        let Some(ended) = tasks.next().await else { break };
         let (position, result) = match ended {
             Ok(ended) => ended,
-            Err(error) => {
+            Err(payload) => {
+                let message = format!("the start was interrupted: {}", step::panic_message(payload.as_ref()));
                 outcome.fatal.push(Failure {
-                    diagnostics: vec![Diagnostic::error(Code::Panicked, format!("the start was interrupted: {error}"))],
+                    diagnostics: vec![Diagnostic::error(Code::Panicked, message)],
                     kind: ErrorKind::Internal,
                 });
                 cancellation.cancel();

@@ -1,11 +1,22 @@
 //! One step of a plugin's life, apart from everything else: it can panic, block or never end.
 
+use super::{
+    executor::{CatchUnwind, Executor},
+    threads::Runtime,
+};
 use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result};
-use std::{any::Any, future::Future, time::Duration};
+use std::{
+    any::Any,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 use tokio::{
     runtime::Handle,
     sync::oneshot,
-    task::{JoinError, JoinHandle, spawn_blocking},
+    task::{JoinError, JoinHandle},
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
@@ -29,11 +40,23 @@ pub(super) fn runtime() -> Result<Handle> {
     })
 }
 
-/// Runs a step of the life cycle. When its deadline has passed or it is cancelled, the step is dropped at its next
-/// pause; what it yields after that is given to `abandon`, so that nothing stays open.
-///
-/// It gets a thread of the blocking pool: a step that blocks would otherwise stop the worker that drives the timers,
-/// and with them its own deadline and everybody else's.
+/// The executor that drives the caller, or a new one.
+pub(super) fn executor() -> Arc<Executor> {
+    Executor::current().unwrap_or_else(|| Executor::new(Runtime(Handle::current())))
+}
+
+/// Runs work that consists of many steps, none of which it waits for other than by `await`. All its steps share their
+/// threads. It goes on when the caller stops waiting.
+pub(super) async fn together<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Result<T> {
+    let (answer, answered) = oneshot::channel();
+    executor().spawn_trusted(async move {
+        let _ = answer.send(work.await);
+    });
+    answered.await.map_err(|_| Error::internal("the platform's own work was interrupted"))
+}
+
+/// Runs a step of the life cycle. When its deadline has passed, it is cancelled or the caller stops waiting, the step
+/// is dropped at its next pause; what it yields after that is given to `abandon`, so that nothing stays open.
 pub(super) async fn run<T, A>(
     deadline: Duration,
     cancellation: &CancellationToken,
@@ -44,24 +67,40 @@ where
     T: Send + 'static,
     A: Future<Output = ()> + Send,
 {
-    let (answer, answered) = oneshot::channel();
-    let given_up = cancellation.child_token();
-    let watched = given_up.clone();
-    let runtime = Handle::current();
-    let task = spawn_blocking(move || {
-        runtime.block_on(async move {
-            let Some(result) = watched.run_until_cancelled(step).await else { return };
-            if let Err(Ok(late)) = answer.send(result) {
-                abandon(late).await;
-            }
-        });
+    let (mut answer, mut answered) = oneshot::channel();
+    let cancellation = cancellation.clone();
+    let executor = executor();
+    executor.spawn(async move {
+        let mut step = CatchUnwind::new(step);
+        let ended = {
+            let mut cancelled = pin!(cancellation.cancelled());
+            poll_fn(|cx| match Pin::new(&mut step).poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(Some(ended)),
+                Poll::Pending if cancelled.as_mut().poll(cx).is_ready() => Poll::Ready(None),
+                Poll::Pending => answer.poll_closed(cx).map(|()| None),
+            })
+            .await
+        };
+        let Some(ended) = ended else {
+            // First, so that nobody finds it given up who could still see it at work.
+            drop(step);
+            let _ = answer.send(Err(StepError::Cancelled));
+            return;
+        };
+        let result = match ended {
+            Ok(result) => result.map_err(StepError::Failed),
+            Err(payload) => Err(StepError::Panicked(panic_message(payload.as_ref()))),
+        };
+        if let Err(Ok(late)) = answer.send(result) {
+            abandon(late).await;
+        }
     });
-    match timeout(deadline, answered).await {
-        Ok(Ok(result)) => result.map_err(StepError::Failed),
-        Ok(Err(_)) => Err(unanswered(task).await),
+    match timeout(deadline, &mut answered).await {
+        Ok(answer) => answer.unwrap_or(Err(StepError::Cancelled)),
         Err(_) => {
-            given_up.cancel();
-            Err(StepError::Deadline(deadline))
+            // What arrives between the two would be lost otherwise.
+            answered.close();
+            answered.try_recv().unwrap_or(Err(StepError::Deadline(deadline)))
         }
     }
 }
@@ -89,13 +128,6 @@ impl<T> Drop for AbortOnDrop<T> {
     }
 }
 
-async fn unanswered(task: JoinHandle<()>) -> StepError {
-    match task.await {
-        Ok(()) => StepError::Cancelled,
-        Err(error) => interrupted(error),
-    }
-}
-
 fn interrupted(error: JoinError) -> StepError {
     match error.try_into_panic() {
         Ok(payload) => StepError::Panicked(panic_message(payload.as_ref())),
@@ -103,7 +135,7 @@ fn interrupted(error: JoinError) -> StepError {
     }
 }
 
-fn panic_message(payload: &(dyn Any + Send)) -> String {
+pub(super) fn panic_message(payload: &(dyn Any + Send)) -> String {
     match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => (*text).to_owned(),
         (None, Some(text)) => text.clone(),

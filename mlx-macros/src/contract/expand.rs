@@ -12,13 +12,15 @@
 //! #[async_trait]                                                  // unless it has run on the trait before
 //! impl VectorStore for Handle<dyn VectorStore> {
 //!     async fn nearest(&self, arg0: Vec<f32>) -> Result<Vec<u64>> {     // defaulted methods too
-//!         let lease = Handle::pin(self)?;
-//!         Lease::run(&lease, <dyn VectorStore as VectorStore>::nearest(&*lease, arg0)).await
+//!         let lease = Handle::slot(self).lease()?;
+//!         let plugin = lease.contract::<dyn VectorStore>()?;
+//!         lease.run(<dyn VectorStore as VectorStore>::nearest(plugin, arg0)).await
 //!     }
 //!     fn scan(&self) -> Result<BoxStream<u64>> {
-//!         let lease = Handle::pin(self)?;
-//!         let stream = <dyn VectorStore as VectorStore>::scan(&*lease)?;
-//!         Ok(Lease::attach(lease, stream))                        // kept until the stream ends
+//!         let lease = Handle::slot(self).lease()?;
+//!         let plugin = lease.contract::<dyn VectorStore>()?;
+//!         let stream = <dyn VectorStore as VectorStore>::scan(plugin)?;
+//!         Ok(lease.attach(stream))                                // kept until the stream ends
 //!     }
 //! }
 //! ```
@@ -135,19 +137,21 @@ fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
     // An error type that cannot take ours is reported at the method's result.
     let at = |tokens: TokenStream| located(tokens, method.output);
     let lease = Ident::new("__mlx_lease", Span::mixed_site());
+    let plugin = Ident::new("__mlx_plugin", Span::mixed_site());
     let stream = Ident::new("__mlx_stream", Span::mixed_site());
-    let call = quote!(<dyn #ident as #ident>::#name(&*#lease, #(#arguments),*));
-    let pin = at(quote!(#krate::handle::Handle::pin(self)?));
-    let pin = quote!(let #lease = #pin;);
+    let call = quote!(<dyn #ident as #ident>::#name(#plugin, #(#arguments),*));
+    let leased = at(quote!(#krate::handle::Handle::slot(self).lease()?));
+    let found = at(quote!(#krate::handle::InstanceLease::contract::<dyn #ident>(&#lease)?));
+    let pin = quote!(let #lease = #leased; let #plugin = #found;);
     let answer = match method.call {
         Call::Blocking => call,
-        Call::Async | Call::Boxed => at(quote!(#krate::handle::Lease::run(&#lease, #call).await)),
+        Call::Async | Call::Boxed => at(quote!(#krate::handle::InstanceLease::run(&#lease, #call).await)),
     };
     let body = if method.stream {
         quote! {
             #pin
             let #stream = #answer?;
-            ::core::result::Result::Ok(#krate::handle::Lease::attach(#lease, #stream))
+            ::core::result::Result::Ok(#krate::handle::InstanceLease::attach(#lease, #stream))
         }
     } else {
         quote!(#pin #answer)
