@@ -1,22 +1,22 @@
 //! Which plugins cannot run together: a type takes fewer of them, or somebody declares a conflict.
 
 use super::{
-    PluginEntry,
+    Excluded, Plan, PluginEntry, Step,
     resolve::{Candidate, Positions, Resolver},
 };
 use crate::{
     config::REDACTED,
     diagnostics::{Code, Diagnostic, Related, nearest},
-    plugin::Cardinality,
+    plugin::{Cardinality, PluginMetadata},
     registry::Registration,
     value::Node,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// As many conflicts are reported: beyond that, the list helps nobody.
-pub(super) const REPORTED: usize = 1_000;
+const REPORTED: usize = 1_000;
 
-/// The positions of the candidates by what they can be meant by.
+/// The positions of plugins by what they can be meant by.
 #[derive(Default)]
 pub(super) struct Index<'c> {
     pub(super) names: Positions<'static>,
@@ -24,7 +24,19 @@ pub(super) struct Index<'c> {
     pub(super) ids: Positions<'c>,
 }
 
-impl Index<'_> {
+impl<'c> Index<'c> {
+    fn of(plugins: impl Iterator<Item = (&'c str, &'static PluginMetadata)>) -> Self {
+        let mut index = Index::default();
+        for (position, (id, metadata)) in plugins.enumerate() {
+            index.ids.entry(id).or_default().push(position);
+            index.names.entry(metadata.name).or_default().push(position);
+            for capability in metadata.capabilities {
+                index.capabilities.entry(capability).or_default().push(position);
+            }
+        }
+        index
+    }
+
     /// The positions, sorted, of what a name in `conflicts` means: an id, a name or a capability.
     pub(super) fn matching(&self, name: &str) -> Vec<usize> {
         let lists = [self.ids.get(name), self.names.get(name), self.capabilities.get(name)];
@@ -57,15 +69,7 @@ pub(super) fn distinction(candidate: &Candidate<'_>, setting: &str) -> Option<(S
 impl<'c> Resolver<'c> {
     /// Looks the candidates up anew.
     pub(super) fn look_up(&mut self) {
-        let mut index = Index::default();
-        for (position, candidate) in self.candidates.iter().enumerate() {
-            index.ids.entry(candidate.entry.id()).or_default().push(position);
-            index.names.entry(candidate.metadata().name).or_default().push(position);
-            for capability in candidate.metadata().capabilities {
-                index.capabilities.entry(capability).or_default().push(position);
-            }
-        }
-        self.index = index;
+        self.index = Index::of(self.candidates.iter().map(|candidate| (candidate.entry.id(), candidate.metadata())));
     }
 
     /// No type has more plugins than it accepts.
@@ -270,5 +274,54 @@ impl<'c> Resolver<'c> {
             };
             self.found.push(warning);
         }
+    }
+}
+
+impl Plan {
+    /// The plugins of the program that are not part of the plan and that a conflict with one that is keeps out: at most
+    /// 1,000, sorted by the position of the latter, and by type and name.
+    pub fn excluded(&self) -> Vec<Excluded> {
+        let known = self.steps.iter().map(|step| step.registration);
+        let known: HashSet<*const Registration> =
+            known.chain(self.left_out.iter().map(|left_out| left_out.registration)).map(std::ptr::from_ref).collect();
+        let metadata = |step: &Step| step.registration.metadata();
+        let index = Index::of(self.steps.iter().map(|step| (step.id.as_str(), metadata(step))));
+        // Names that are given in a conflict: most plugins have none of them.
+        let declared: HashSet<&str> =
+            self.steps.iter().flat_map(|step| metadata(step).conflicts_with).copied().collect();
+        let groups = &self.composition.conflicts;
+        let written: HashSet<&str> = groups.iter().flatten().map(|name| name.as_str()).collect();
+        let mut found = Vec::new();
+        for registration in self.registry.iter().filter(|it| !known.contains(&std::ptr::from_ref(*it))) {
+            let metadata = registration.metadata();
+            let is_named = |names: &HashSet<&str>| {
+                names.contains(metadata.name) || metadata.capabilities.iter().any(|name| names.contains(name))
+            };
+            let mut others: Vec<usize> = match is_named(&declared) {
+                true => (0..self.steps.len()).collect(),
+                false => metadata.conflicts_with.iter().flat_map(|name| index.matching(name)).collect(),
+            };
+            others.retain(|other| {
+                let other = self.steps[*other].registration;
+                declared_conflict(registration, other).or_else(|| declared_conflict(other, registration)).is_some()
+            });
+            for group in groups.iter().filter(|_| is_named(&written)) {
+                let is_meant = |name: &str| metadata.name == name || metadata.capabilities.contains(&name);
+                for (nth, _) in group.iter().enumerate().filter(|(_, name)| is_meant(name)) {
+                    let rest = group.iter().enumerate().filter(|(other, _)| *other != nth);
+                    others.extend(rest.flat_map(|(_, name)| index.matching(name)));
+                }
+            }
+            others.sort_unstable();
+            others.dedup();
+            found.extend(others.into_iter().map(|by| Excluded { registration, by }));
+            if found.len() >= REPORTED {
+                break;
+            }
+        }
+        found.truncate(REPORTED);
+        // The registry is sorted by type and name.
+        found.sort_by_key(|excluded| excluded.by);
+        found
     }
 }

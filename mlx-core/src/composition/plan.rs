@@ -17,7 +17,6 @@ pub struct Plan {
     pub(crate) name: String,
     pub(crate) steps: Vec<Step>,
     pub(super) left_out: Vec<LeftOut>,
-    pub(super) excluded: Vec<Excluded>,
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) variables: Arc<dyn Variables>,
     /// What it was resolved from: a running platform is changed by resolving again.
@@ -118,12 +117,6 @@ impl Plan {
         &self.left_out
     }
 
-    /// The plugins of the program that are not part of the plan and that a conflict with one that is keeps out: at most
-    /// 1,000.
-    pub fn excluded(&self) -> &[Excluded] {
-        &self.excluded
-    }
-
     /// What does not stop the platform from starting, but should be known.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
@@ -149,7 +142,7 @@ impl Plan {
                 "precedence": left_out.of,
                 "location": left_out.location.as_ref().map(Location::to_json),
             })).collect::<Vec<_>>(),
-            "excluded": self.excluded.iter().map(|excluded| serde_json::json!({
+            "excluded": self.excluded().iter().map(|excluded| serde_json::json!({
                 "type": excluded.registration.metadata().kind.name,
                 "name": excluded.registration.metadata().name,
                 "by": self.steps[excluded.by].label(),

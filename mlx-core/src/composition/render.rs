@@ -93,7 +93,8 @@ impl Plan {
             let winner = self.steps.iter().position(|step| step.label() == left_out.winner);
             (left_out.label(), "left out", winner)
         });
-        let excluded = self.excluded.iter().map(|excluded| {
+        let excluded = self.excluded();
+        let excluded = excluded.iter().map(|excluded| {
             let metadata = excluded.registration.metadata();
             (format!("{}/{}", metadata.kind.name, metadata.name), "not in the plan", Some(excluded.by))
         });

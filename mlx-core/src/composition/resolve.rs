@@ -3,9 +3,9 @@
 use super::{
     Composition, Plan, PluginEntry, Step,
     document::is_security,
-    exclusion::{Index, REPORTED, declared_conflict},
+    exclusion::Index,
     machine::Machine,
-    plan::{Deferred, Excluded, LeftOut},
+    plan::{Deferred, LeftOut},
 };
 use crate::{
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
@@ -403,61 +403,15 @@ impl<'c> Resolver<'c> {
             })
             .collect();
         crate::diagnostics::sort(&mut self.found);
-        let mut excluded = self.excluded();
-        for excluded in &mut excluded {
-            excluded.by = place[excluded.by];
-        }
-        excluded.sort_by_key(|it| (it.by, it.registration.metadata().kind.name, it.registration.metadata().name));
         Ok(Plan {
             name: self.composition.name.clone(),
             steps,
             left_out: self.left_out,
-            excluded,
             warnings: self.found,
             variables: self.composition.variables.clone(),
             composition: Arc::new(self.composition.clone()),
             registry: self.registry.clone(),
         })
-    }
-
-    /// The plugins of the program that conflicts keep out.
-    fn excluded(&self) -> Vec<Excluded> {
-        let known = self.candidates.iter().map(|candidate| candidate.registration);
-        let known: HashSet<*const Registration> =
-            known.chain(self.left_out.iter().map(|left_out| left_out.registration)).map(std::ptr::from_ref).collect();
-        let names: HashSet<&str> =
-            self.candidates.iter().flat_map(|candidate| candidate.metadata().conflicts_with).copied().collect();
-        let written: HashSet<&str> = self.composition.conflicts.iter().flatten().map(|name| name.as_str()).collect();
-        let mut found = Vec::new();
-        for registration in self.registry.iter().filter(|it| !known.contains(&std::ptr::from_ref(*it))) {
-            let metadata = registration.metadata();
-            let words = || std::iter::once(metadata.name).chain(metadata.capabilities.iter().copied());
-            // Whom it names, and who may name it.
-            let mut others: Vec<usize> =
-                metadata.conflicts_with.iter().flat_map(|name| self.index.matching(name)).collect();
-            if words().any(|word| names.contains(word)) {
-                others = (0..self.candidates.len()).collect();
-            }
-            others.retain(|other| {
-                let other = self.candidates[*other].registration;
-                declared_conflict(registration, other).or_else(|| declared_conflict(other, registration)).is_some()
-            });
-            let grouped = words().any(|word| written.contains(word));
-            for group in self.composition.conflicts.iter().filter(|_| grouped) {
-                for (nth, _) in group.iter().enumerate().filter(|(_, name)| words().any(|word| word == name.as_str())) {
-                    let rest = group.iter().enumerate().filter(|(other, _)| *other != nth);
-                    others.extend(rest.flat_map(|(_, name)| self.index.matching(name)));
-                }
-            }
-            others.sort_unstable();
-            others.dedup();
-            found.extend(others.into_iter().map(|by| Excluded { registration, by }));
-            if found.len() >= REPORTED {
-                break;
-            }
-        }
-        found.truncate(REPORTED);
-        found
     }
 
     fn circle(&self, circle: &[usize]) -> Diagnostic {
