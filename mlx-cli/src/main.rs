@@ -4,7 +4,7 @@
 use clap::{Parser, Subcommand};
 use mlx_core::{Error, Result, diagnostics::Code, json};
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     process::ExitCode,
 };
 
@@ -35,15 +35,10 @@ fn main() -> ExitCode {
     match run(Arguments::parse().command, &mut io::stdout().lock()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("{}", error.report().color(use_color()));
+            eprintln!("{}", error.report().color_for(&io::stderr()));
             ExitCode::FAILURE
         }
     }
-}
-
-/// Colour on a terminal, unless the user asked for none (<https://no-color.org>).
-fn use_color() -> bool {
-    io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 fn run(command: Command, out: &mut dyn Write) -> Result<()> {

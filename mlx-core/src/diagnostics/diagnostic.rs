@@ -119,7 +119,7 @@ impl Diagnostic {
             (None, Some(path)) => format!("{path}: "),
             (None, None) => String::new(),
         };
-        format!("{place}{}[{}]: {}", self.severity.as_str(), self.code, self.message)
+        super::report::printable(&format!("{place}{}[{}]: {}", self.severity.as_str(), self.code, self.message))
     }
 
     /// The finding as JSON, for machines.

@@ -38,13 +38,29 @@ impl ErrorKind {
     pub const fn is_transient(self) -> bool {
         matches!(self, ErrorKind::Unavailable | ErrorKind::Timeout)
     }
+
+    /// The kind in snake case: `not_found`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            ErrorKind::Invalid => "invalid",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Denied => "denied",
+            ErrorKind::Unavailable => "unavailable",
+            ErrorKind::Timeout => "timeout",
+            ErrorKind::Cancelled => "cancelled",
+            ErrorKind::Stopped => "stopped",
+            ErrorKind::Unsupported => "unsupported",
+            ErrorKind::Failed => "failed",
+            ErrorKind::Internal => "internal",
+        }
+    }
 }
 
 /// What went wrong: a kind to act on, a message with its context, the cause, and located [`Diagnostic`]s where a
 /// user's text is at fault.
 ///
-/// `Display` is one line, which ends with the first finding; `{:#}` leaves that out. `Debug` is the full report, because that is what `fn main() -> mlx_core::Result<()>`
-/// prints; it never contains a [`Secret`](crate::Secret).
+/// `Display` is one line, which ends with the first finding; `{:#}` leaves that out. `Debug` is the full report, because
+/// that is what `fn main() -> mlx_core::Result<()>` prints; it never contains a [`Secret`](crate::Secret).
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -155,7 +171,19 @@ impl Error {
         &self.0.diagnostics
     }
 
-    /// The full report for a person. `{:?}` prints the same without colour.
+    /// The error as JSON, for machines, as `docs/schemas/diagnostics.schema.json` describes it.
+    pub fn to_json(&self) -> serde_json::Value {
+        let causes = std::iter::successors(self.source(), |cause| (**cause).source());
+        serde_json::json!({
+            "kind": self.kind().as_str(),
+            "message": format!("{self:#}"),
+            "causes": causes.map(ToString::to_string).collect::<Vec<_>>(),
+            "diagnostics": self.diagnostics().iter().map(Diagnostic::to_json).collect::<Vec<_>>(),
+        })
+    }
+
+    /// The full report for a person, without colour unless it is [switched on](Report::color_for). `{:?}` prints the
+    /// same.
     pub fn report(&self) -> Report<'_> {
         Report::of(self)
     }

@@ -1,11 +1,16 @@
 //! Where a value was written.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 /// A text that values came from: a file, or a string given by the program.
 pub struct Source {
     name: String,
     text: String,
+    /// Where each line begins, found out when it is first asked for.
+    lines: OnceLock<Vec<usize>>,
 }
 
 impl fmt::Debug for Source {
@@ -18,7 +23,7 @@ impl fmt::Debug for Source {
 impl Source {
     /// A text called `name` (a path, or something like `<inline>`).
     pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Source { name: name.into(), text: text.into() })
+        Arc::new(Source { name: name.into(), text: text.into(), lines: OnceLock::new() })
     }
 
     /// What the text is called: its path as the user gave it.
@@ -31,10 +36,34 @@ impl Source {
         &self.text
     }
 
-    /// Line `number`, counted from 1, without its line ending.
+    /// Line `number`, counted from 1, without its line ending, which is `\n`, `\r\n` or `\r`. A text that ends with one
+    /// has an empty last line.
     pub fn line(&self, number: u32) -> Option<&str> {
         let index = usize::try_from(number.checked_sub(1)?).ok()?;
-        self.text.lines().nth(index)
+        let starts = self.starts();
+        let end = starts.get(index + 1).copied().unwrap_or(self.text.len());
+        Some(self.text[*starts.get(index)?..end].trim_end_matches(['\r', '\n']))
+    }
+
+    /// The line and the column, both counted from 1, of a position in the text counted in bytes.
+    pub(crate) fn line_and_column(&self, byte: usize) -> (u32, u32) {
+        let starts = self.starts();
+        let line = starts.partition_point(|start| *start <= byte).max(1);
+        let before = self.text.get(starts[line - 1]..byte.min(self.text.len())).unwrap_or_default();
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        (number(line), number(before.chars().count() + 1))
+    }
+
+    fn starts(&self) -> &[usize] {
+        self.lines.get_or_init(|| {
+            let bytes = self.text.as_bytes();
+            let ends = (0..bytes.len()).filter(|at| match bytes[*at] {
+                b'\n' => true,
+                b'\r' => bytes.get(at + 1) != Some(&b'\n'),
+                _ => false,
+            });
+            std::iter::once(0).chain(ends.map(|at| at + 1)).collect()
+        })
     }
 }
 
@@ -100,5 +129,25 @@ impl PartialOrd for Location {
 impl Ord for Location {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         self.key().cmp(&other.key())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_end_in_three_ways() {
+        let source = Source::new("a", "one\ntwo\r\nthree\rfour\n");
+        let lines: Vec<_> = (0..=6).map(|number| source.line(number)).collect();
+        assert_eq!(lines, [None, Some("one"), Some("two"), Some("three"), Some("four"), Some(""), None]);
+        assert_eq!(Source::new("a", "").line(1), Some(""));
+    }
+
+    #[test]
+    fn a_byte_has_a_line_and_a_column() {
+        let source = Source::new("a", "é1\rb");
+        let places: Vec<_> = [0, 2, 4, 5, 99].map(|byte| source.line_and_column(byte)).into();
+        assert_eq!(places, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 2)]);
     }
 }

@@ -1,7 +1,11 @@
 //! Diagnostics for people: the finding, an excerpt of the source, what to do.
 
 use super::{Diagnostic, Error, Location, Severity};
-use std::fmt::{self, Write as _};
+use std::{
+    fmt::{self, Write as _},
+    io::IsTerminal,
+};
+use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// Renders diagnostics for a person to read, like a compiler does.
 ///
@@ -39,6 +43,20 @@ impl<'a> Report<'a> {
         self
     }
 
+    /// Switches ANSI colours on for a stream that is a terminal, as its user wishes: `NO_COLOR` and `CLICOLOR=0` switch
+    /// them off (<https://no-color.org>, <https://bixense.com/clicolors>), `CLICOLOR_FORCE` switches them on whatever
+    /// the stream is.
+    ///
+    /// ```
+    /// # let error = mlx_core::Error::failed("no");
+    /// eprintln!("{}", error.report().color_for(&std::io::stderr()));
+    /// ```
+    #[must_use]
+    pub fn color_for(self, stream: &impl IsTerminal) -> Self {
+        let on = wants_color(stream.is_terminal(), |name| std::env::var(name).ok());
+        self.color(on)
+    }
+
     fn paint(&self, style: &str, text: impl fmt::Display) -> String {
         if self.color { format!("\x1b[{style}m{text}\x1b[0m") } else { text.to_string() }
     }
@@ -47,35 +65,121 @@ impl<'a> Report<'a> {
         let gutter = location.line.to_string().len();
         let bar = self.paint("34;1", "|");
         let arrow = self.paint("34;1", "-->");
-        writeln!(f, "{:gutter$}{arrow} {location}", "")?;
+        writeln!(f, "{:gutter$}{arrow} {}", "", printable(&location.to_string()))?;
         let Some(line) = location.source.line(location.line) else { return Ok(()) };
-        let (shown, indent, width) = visible(line, location);
+        let Excerpt { text, indent, width } = Excerpt::of(line, location);
         writeln!(f, "{:gutter$} {bar}", "")?;
-        writeln!(f, "{} {bar} {shown}", self.paint("34;1", location.line))?;
+        writeln!(f, "{} {bar} {text}", self.paint("34;1", location.line))?;
         writeln!(f, "{:gutter$} {bar} {}{}", "", " ".repeat(indent), self.paint("31;1", "^".repeat(width)))
     }
 }
 
-/// The part of `line` that may be shown, and where in it the marked span lies.
-fn visible(line: &str, location: &Location) -> (String, usize, usize) {
-    let characters: Vec<char> = line.chars().collect();
-    let start = (location.column.saturating_sub(1) as usize).min(characters.len());
-    let end = (start + location.length as usize).min(characters.len());
-    let text = |range: &[char]| range.iter().collect::<String>();
-    let before = masked(&text(&characters[..start]));
-    let span = match location.length {
-        0 => "[hidden]".to_owned(),
-        _ => text(&characters[start..end]),
+/// Whether colours are wanted, by the terminal and the environment variables. Empty ones count as unset.
+fn wants_color(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+    let set = |name| variable(name).filter(|value| !value.is_empty());
+    if set("NO_COLOR").is_some() {
+        return false;
+    }
+    match set("CLICOLOR_FORCE").as_deref() {
+        None | Some("0") => {
+            terminal && set("CLICOLOR").as_deref() != Some("0") && set("TERM").as_deref() != Some("dumb")
+        }
+        Some(_) => true,
+    }
+}
+
+/// An excerpt has room for this many columns before the marked span.
+const BEFORE: usize = 60;
+
+/// An excerpt shows this many columns of the marked span.
+const SPAN: usize = 60;
+
+/// The part of a line that may be shown, and where in it the marked span lies, in columns of a terminal.
+struct Excerpt {
+    text: String,
+    indent: usize,
+    width: usize,
+}
+
+impl Excerpt {
+    fn of(line: &str, location: &Location) -> Self {
+        let (before, rest) = split_at(line, (location.column.saturating_sub(1)) as usize);
+        let (span, rest) = split_at(rest, location.length as usize);
+        let before = shortened_front(printable(&masked(before)), BEFORE);
+        let span = match location.length {
+            0 => "[hidden]".to_owned(),
+            _ => shortened(printable(span), SPAN),
+        };
+        let mut text = format!("{before}{span}");
+        let rest = rest.trim_start();
+        if rest.starts_with(':') {
+            text.push(':');
+        }
+        if location.length > 0 && !rest.trim_start_matches(':').trim().is_empty() {
+            text.push_str(" …");
+        }
+        Excerpt { text, indent: before.width(), width: span.width().max(1) }
+    }
+}
+
+/// Cuts a text after this many characters.
+fn split_at(text: &str, characters: usize) -> (&str, &str) {
+    text.split_at(text.char_indices().nth(characters).map_or(text.len(), |(at, _)| at))
+}
+
+/// The beginning of a text that has this many columns at most.
+fn shortened(text: String, columns: usize) -> String {
+    if text.width() <= columns {
+        return text;
+    }
+    let mut short = String::new();
+    let mut width = 1;
+    for c in text.chars() {
+        width += c.width().unwrap_or(0);
+        if width > columns {
+            break;
+        }
+        short.push(c);
+    }
+    short + "…"
+}
+
+/// The end of a text that has this many columns at most.
+fn shortened_front(text: String, columns: usize) -> String {
+    if text.width() <= columns {
+        return text;
+    }
+    let mut width = 1;
+    let fits = |c: &char| {
+        width += c.width().unwrap_or(0);
+        width <= columns
     };
-    let rest = text(&characters[end..]);
-    let mut shown = format!("{before}{span}");
-    if rest.trim_start().starts_with(':') {
-        shown.push(':');
-    }
-    if location.length > 0 && !rest.trim().trim_start_matches(':').trim().is_empty() {
-        shown.push_str(" …");
-    }
-    (shown, before.chars().count(), span.chars().count().max(1))
+    let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
+    std::iter::once('…').chain(kept.into_iter().rev()).collect()
+}
+
+/// The text with a picture for each character that would move the cursor, colour the terminal, or turn the direction of
+/// what follows.
+pub(super) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            '\0'..='\x1f' => char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}'),
+            '\x7f' => '\u{2421}',
+            '\u{80}'..='\u{9f}'
+            | '\u{200e}'
+            | '\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{feff}' => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}
+
+/// The same for a text that may have several lines: the second and those after it are indented.
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n    ")
 }
 
 /// The beginning of a line with its keys and brackets, but without its values.
@@ -118,13 +222,14 @@ fn value(token: &str) -> String {
 /// Whether the text is indentation, list dashes and a plain word.
 fn is_key(text: &str) -> bool {
     let word = text.trim_start_matches([' ', '-']).trim_end();
-    !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    !word.is_empty()
+        && word.chars().all(|c| c.is_alphanumeric() || c.width() == Some(0) || matches!(c, '_' | '-' | '.'))
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(headline) = &self.headline {
-            writeln!(f, "{}", self.paint("1", headline))?;
+            writeln!(f, "{}", self.paint("1", printable_lines(headline)))?;
         }
         for (index, diagnostic) in self.diagnostics.iter().enumerate() {
             if index > 0 || self.headline.is_some() {
@@ -136,22 +241,23 @@ impl fmt::Display for Report<'_> {
                 Severity::Note => "36;1",
             };
             let head = format!("{}[{}]", diagnostic.severity.as_str(), diagnostic.code);
-            writeln!(f, "{}: {}", self.paint(style, head), self.paint("1", &diagnostic.message))?;
+            writeln!(f, "{}: {}", self.paint(style, head), self.paint("1", printable_lines(&diagnostic.message)))?;
             if let Some(location) = &diagnostic.location {
                 self.excerpt(f, location)?;
             }
             let equals = self.paint("34;1", "=");
             if let Some(path) = &diagnostic.path {
-                writeln!(f, "  {equals} in `{path}`")?;
+                writeln!(f, "  {equals} in `{}`", printable(path))?;
             }
             for related in &diagnostic.related {
+                let message = printable_lines(&related.message);
                 match &related.location {
-                    Some(location) => writeln!(f, "  {equals} {} ({location})", related.message)?,
-                    None => writeln!(f, "  {equals} {}", related.message)?,
+                    Some(location) => writeln!(f, "  {equals} {message} ({})", printable(&location.to_string()))?,
+                    None => writeln!(f, "  {equals} {message}")?,
                 }
             }
             for help in &diagnostic.help {
-                writeln!(f, "  {equals} help: {help}")?;
+                writeln!(f, "  {equals} help: {}", printable_lines(help))?;
             }
         }
         Ok(())
@@ -199,15 +305,70 @@ mod tests {
 
     #[test]
     fn keys_beside_the_span_are_shown() {
-        let shown = |text: &str, column| visible(text, &at(text, column, 3)).0;
+        let shown = |text: &str, column| Excerpt::of(text, &at(text, column, 3)).text;
         assert_eq!(shown("  - {type: probe, name: abc}", 25), "  - {type: …, name: abc …");
         assert_eq!(shown("plugins: [{id: \"a\", abc: 1}]", 21), "plugins: [{id: …, abc: …");
-        assert_eq!(visible("  key: x", &at("  key: x", 8, 0)).0, "  key: [hidden]");
+        assert_eq!(Excerpt::of("  key: x", &at("  key: x", 8, 0)).text, "  key: [hidden]");
     }
 
     #[test]
     fn a_span_past_the_end_of_the_line_is_clamped() {
         let diagnostic = Diagnostic::error(Code::Syntax, "x").at(&at("ab", 9, 9));
         assert!(Report::new(&[diagnostic]).to_string().contains('^'));
+    }
+
+    #[test]
+    fn the_caret_stands_below_what_it_marks() {
+        for (text, column, length, shown, indent, width) in [
+            ("数: 5", 4, 1, "数: 5", 4, 1),
+            ("{表: 1, 数: 5}", 8, 1, "{表: …, 数: …", 8, 2),
+            ("e\u{301}: x", 5, 1, "e\u{301}: x", 3, 1),
+            ("a:\tx\ty", 4, 3, "a: x y", 3, 3),
+            ("a: \x1b[31m", 4, 5, "a: ␛[31m", 3, 5),
+            ("a: \u{202e}x", 4, 2, "a: \u{fffd}x", 3, 2),
+        ] {
+            let excerpt = Excerpt::of(text, &at(text, column, length));
+            assert_eq!((excerpt.text.as_str(), excerpt.indent, excerpt.width), (shown, indent, width), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_long_line_is_trimmed_on_both_sides() {
+        let text = format!("{{{}x: {}}}", "a: 1, ".repeat(1000), "表".repeat(1000));
+        let excerpt = Excerpt::of(&text, &at(&text, 6005, 1000));
+        assert_eq!(excerpt.text.width(), BEFORE + SPAN + 1);
+        assert_eq!((excerpt.indent, excerpt.width), (BEFORE, SPAN - 1));
+        assert!(excerpt.text.starts_with('…') && excerpt.text.contains("x: 表") && excerpt.text.ends_with("… …"));
+    }
+
+    #[test]
+    fn no_text_of_a_finding_moves_the_cursor() {
+        let diagnostic = Diagnostic::error(Code::UnknownField, "a\x1b[2J\rb\nc")
+            .in_path("x\x07")
+            .help("d\u{9b}")
+            .related("e\x08", &at("\x1b", 1, 1));
+        let report = Report::new(&[diagnostic]).to_string();
+        assert!(!report.contains(|c: char| c.is_control() && c != '\n'), "{report:?}");
+        assert!(report.contains("a␛[2J␍b\n    c"), "{report:?}");
+    }
+
+    #[test]
+    fn colours_are_for_terminals_unless_the_user_says_otherwise() {
+        for (terminal, variables, expected) in [
+            (true, &[][..], true),
+            (false, &[], false),
+            (true, &[("NO_COLOR", "1")], false),
+            (true, &[("NO_COLOR", "")], true),
+            (true, &[("CLICOLOR", "0")], false),
+            (true, &[("CLICOLOR", "1")], true),
+            (true, &[("TERM", "dumb")], false),
+            (false, &[("CLICOLOR_FORCE", "1")], true),
+            (false, &[("CLICOLOR_FORCE", "0")], false),
+            (false, &[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+        ] {
+            let variable =
+                |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+            assert_eq!(wants_color(terminal, variable), expected, "{terminal} {variables:?}");
+        }
     }
 }
