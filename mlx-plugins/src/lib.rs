@@ -6,8 +6,12 @@
 pub mod data_processor;
 pub mod data_source;
 pub mod experiment_tracker;
+#[cfg(feature = "_http")]
+pub mod http;
 pub mod ml_platform;
 pub mod ml_trainer;
+#[cfg(feature = "_mlflow")]
+pub mod mlflow;
 pub mod model_registry;
 pub mod model_server;
 pub mod monitoring;
@@ -16,6 +20,8 @@ pub mod serving_platform;
 
 #[cfg(feature = "_linear-model")]
 mod linear_model;
+#[cfg(any(feature = "_storage", feature = "_mlflow"))]
+mod random;
 #[cfg(feature = "_sqlite-arrow")]
 mod sqlite_arrow;
 #[cfg(feature = "_storage")]

@@ -4,6 +4,8 @@
 pub mod jsonl;
 #[cfg(feature = "experiment-tracker-local")]
 pub mod local;
+#[cfg(feature = "experiment-tracker-mlflow")]
+pub mod mlflow;
 
 #[cfg(any(feature = "experiment-tracker-jsonl", feature = "experiment-tracker-local"))]
 mod artifacts;

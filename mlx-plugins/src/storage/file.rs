@@ -1,6 +1,6 @@
 //! Files that appear whole or not at all.
 
-use super::random_id;
+use crate::random::random_id;
 use mlx_core::prelude::*;
 use std::{
     fs::{self, File},

@@ -12,17 +12,6 @@ pub(crate) use file::{Partial, make_folder, sync_folders};
 use mlx_core::prelude::*;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// 128 random bits of the operating system in 32 hexadecimal digits.
-///
-/// # Errors
-/// The operating system has no randomness to give.
-pub(crate) fn random_id() -> Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::failed(format!("the operating system gives no random numbers: {error}")))?;
-    Ok(format!("{:032x}", u128::from_be_bytes(bytes)))
-}
-
 /// Nanoseconds since 1970, as times are stored; from the year 1677 to 2262.
 ///
 /// # Errors
@@ -70,13 +59,6 @@ mod tests {
     fn a_time_that_does_not_fit_is_refused() {
         let late = UNIX_EPOCH + Duration::from_secs(20_000_000_000);
         assert_eq!(nanoseconds(late).unwrap_err().kind(), ErrorKind::Invalid);
-    }
-
-    #[test]
-    fn ids_are_32_digits_and_differ() {
-        let (a, b) = (random_id().unwrap(), random_id().unwrap());
-        assert!(a.len() == 32 && a.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        assert_ne!(a, b);
     }
 
     #[tokio::test]

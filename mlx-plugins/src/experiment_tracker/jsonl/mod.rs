@@ -52,7 +52,10 @@ use self::{
     line::{FORMAT, Line, Value},
 };
 use super::{artifacts::Artifacts, record};
-use crate::storage::{Partial, blocking, nanoseconds, random_id, time};
+use crate::{
+    random::random_id,
+    storage::{Partial, blocking, nanoseconds, time},
+};
 use mlx_core::prelude::*;
 use std::{
     collections::BTreeMap,

@@ -42,7 +42,10 @@ mod schema;
 mod tests;
 
 use super::{artifacts::Artifacts, record};
-use crate::storage::{Database, Fault, Partial, blocking, nanoseconds, random_id, time};
+use crate::{
+    random::random_id,
+    storage::{Database, Fault, Partial, blocking, nanoseconds, time},
+};
 use mlx_core::prelude::*;
 use rusqlite::{OptionalExtension, Row, Transaction};
 use std::{

@@ -1,0 +1,502 @@
+//! Experiment tracking on an MLflow server.
+//!
+//! ```yaml
+//! plugins:
+//!   - type: experiment_tracker
+//!     name: mlflow
+//!     config:
+//!       url: http://mlflow.example:5000
+//!       token: ${env:MLFLOW_TOKEN}
+//! ```
+//!
+//! # What is kept, and when
+//! Metrics enter a queue and are sent in batches of up to 1,000, in order, one batch at a time. When the queue is full,
+//! [`log_metrics`](ExperimentTracker::log_metrics) waits for room. A batch is sent until the server has confirmed it,
+//! also across its restarts; MLflow keeps a metric with the same name, value, step and time once, so that one that was
+//! sent twice is there once. [`end_run`](ExperimentTracker::end_run), everything that reads a run, and the stop of the
+//! plugin wait until the queue is empty. What is still queued when the program is killed is lost.
+//!
+//! Everything else is sent at once. A run that is begun carries the tag `mlx.start` with a random value: when the
+//! answer is lost, the run is found by it instead of being begun twice.
+//!
+//! # What MLflow does differently
+//! - A time has milliseconds. A history is in the order of times, then of steps.
+//! - An infinite value becomes the largest one (±1.7976931348623157e308), because the databases under it have no
+//!   infinities. NaN is kept.
+//! - Names of parameters, metrics and tags have up to 250 letters, digits and `_ - . / : space`; values of parameters have up to
+//!   6,000 characters, those of tags up to 8,000.
+//! - Artifacts go through the server (`mlflow server --artifacts-destination …`, the default). Of an experiment with an
+//!   artifact location of its own, such as a bucket, they can neither be stored nor read here.
+//!
+//! It does not delete, and does not send system metrics, traces or models' metadata.
+
+mod queue;
+
+use crate::{
+    http::Request,
+    mlflow::{MlflowConfig, Server, incomplete, is},
+};
+use mlx_core::prelude::*;
+use queue::Queue;
+use reqwest::Method;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+use tokio::task::JoinHandle;
+
+/// The tag by which a run is found whose beginning was not confirmed.
+const START: &str = "mlx.start";
+
+/// MLflow's tag for the name of a run.
+const RUN_NAME: &str = "mlflow.runName";
+
+/// How many runs or metrics are asked for at once.
+const PAGE: u32 = 1000;
+
+/// Settings of the tracker on an MLflow server.
+#[derive(PluginConfig)]
+pub struct MlflowTrackerConfig {
+    /// How to reach the server.
+    #[config(extends)]
+    pub server: MlflowConfig,
+    /// How many metrics may wait to be sent.
+    #[config(default = 100_000, range(1..=10_000_000))]
+    pub queue: usize,
+}
+
+/// Records runs on an MLflow server.
+#[mlx_plugin(
+    type = "experiment_tracker",
+    name = "mlflow",
+    capabilities = ["parameters", "metrics", "tags", "artifacts"],
+    swap = "overlap",
+    stability = "beta"
+)]
+pub struct MlflowTracker {
+    server: Arc<Server>,
+    queue: Arc<Queue>,
+    sender: JoinHandle<()>,
+    /// The runs that are known to exist.
+    runs: RwLock<HashMap<String, Arc<str>>>,
+}
+
+#[async_trait]
+impl Plugin for MlflowTracker {
+    type Config = MlflowTrackerConfig;
+
+    async fn initialize(config: MlflowTrackerConfig, _: &InitContext) -> Result<Self> {
+        let server = Arc::new(Server::new(config.server)?);
+        // A wrong address or token is known now rather than with the first metric.
+        server.post("experiments/search", &json!({"max_results": 1}), true).await?;
+        let queue = Arc::new(Queue::new(config.queue));
+        let sender = tokio::spawn({
+            let (server, queue) = (server.clone(), queue.clone());
+            async move { queue.deliver(&server).await }
+        });
+        Ok(MlflowTracker { server, queue, sender, runs: RwLock::default() })
+    }
+
+    async fn health(&self) -> Result<Health> {
+        Ok(self.server.health().await.detail("queued", self.queue.len().to_string()))
+    }
+
+    async fn shutdown(&self) -> Result<()> {
+        self.queue.close().await;
+        self.sender.abort();
+        match self.queue.refused().into_iter().next() {
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for MlflowTracker {
+    fn drop(&mut self) {
+        self.sender.abort();
+    }
+}
+
+#[async_trait]
+impl ExperimentTracker for MlflowTracker {
+    async fn start_run(&self, run: NewRun) -> Result<Run> {
+        if run.experiment.is_empty() {
+            return Err(Error::invalid("the name of an experiment is empty"));
+        }
+        check_names("a tag", run.tags.keys())?;
+        let experiment = self.experiment_or_new(&run.experiment).await?;
+        let token = crate::random::random_id()?;
+        let mut tags: Vec<JsonValue> =
+            run.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        tags.push(json!({"key": START, "value": token}));
+        let body = json!({
+            "experiment_id": experiment,
+            "run_name": run.name,
+            "start_time": milliseconds(SystemTime::now())?,
+            "tags": tags,
+        });
+        let begun = match self.server.post("runs/create", &body, false).await {
+            Err(error) if error.kind().is_transient() => match self.begun(&experiment, &token).await? {
+                Some(run) => run,
+                None => self.server.post("runs/create", &body, false).await?["run"].take(),
+            },
+            reply => reply?["run"].take(),
+        };
+        let mut begun = self.read_run(&begun, &run.experiment, "runs/create")?;
+        // The server makes up a name for a run without one.
+        begun.name = run.name;
+        self.know(&begun.id);
+        Ok(begun)
+    }
+
+    async fn log_params(&self, run: &str, parameters: BTreeMap<String, String>) -> Result<()> {
+        check_names("a parameter", parameters.keys())?;
+        self.known(run).await?;
+        let all: Vec<JsonValue> = parameters.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        for params in all.chunks(100) {
+            self.server.post("runs/log-batch", &json!({"run_id": run, "params": params}), true).await?;
+        }
+        Ok(())
+    }
+
+    async fn log_metrics(&self, run: &str, metrics: Vec<Metric>) -> Result<()> {
+        check_names("a metric", metrics.iter().map(|metric| &metric.name))?;
+        for metric in &metrics {
+            milliseconds(metric.time)?;
+        }
+        let run = self.known(run).await?;
+        self.queue.push(&run, metrics).await
+    }
+
+    async fn set_tags(&self, run: &str, tags: BTreeMap<String, String>) -> Result<()> {
+        check_names("a tag", tags.keys())?;
+        self.known(run).await?;
+        let all: Vec<JsonValue> = tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
+        for tags in all.chunks(100) {
+            self.server.post("runs/log-batch", &json!({"run_id": run, "tags": tags}), true).await?;
+        }
+        Ok(())
+    }
+
+    async fn log_artifact(&self, run: &str, path: &str, contents: Vec<u8>) -> Result<()> {
+        let address = self.artifact_address(run, path).await?;
+        let request = Request::new("artifacts/upload", Method::PUT, address).body("application/octet-stream", contents);
+        self.server.send(request).await.map(drop)
+    }
+
+    async fn artifact(&self, run: &str, path: &str) -> Result<Vec<u8>> {
+        let address = self.artifact_address(run, path).await?;
+        let request = Request::get("artifacts/download", address).limit(usize::MAX);
+        match self.server.send(request).await {
+            Ok(reply) => Ok(reply.body),
+            // Asked for a folder, or for a file that is not there, the server fails in several ways.
+            Err(error) => match self.artifacts(run).await {
+                Ok(known) if known.binary_search_by(|known| known.as_str().cmp(path)).is_err() => {
+                    Err(Error::not_found(format!("the run {run} has no artifact {path:?}")))
+                }
+                _ => Err(error),
+            },
+        }
+    }
+
+    async fn end_run(&self, run: &str, status: RunStatus) -> Result<()> {
+        let status = match status {
+            RunStatus::Running => {
+                return Err(Error::invalid("a run ends as finished, failed or cancelled, not as running"));
+            }
+            RunStatus::Finished => "FINISHED",
+            RunStatus::Failed => "FAILED",
+            RunStatus::Cancelled => "KILLED",
+        };
+        self.known(run).await?;
+        let recorded = self.queue.flush(run).await;
+        let body = json!({"run_id": run, "status": status, "end_time": milliseconds(SystemTime::now())?});
+        self.server.post("runs/update", &body, true).await?;
+        recorded
+    }
+
+    async fn run(&self, run: &str) -> Result<Run> {
+        self.queue.flush(run).await?;
+        let found = self.server.get("runs/get", &[("run_id", run)]).await.map_err(|error| unknown_run(error, run))?;
+        let id = text(&found["run"]["info"], "experiment_id", "runs/get")?;
+        let experiment = self.server.get("experiments/get", &[("experiment_id", &id)]).await?;
+        let name = text(&experiment["experiment"], "name", "experiments/get")?;
+        let mut found = self.read_run(&found["run"], &name, "runs/get")?;
+        found.artifacts = self.artifacts(run).await?;
+        Ok(found)
+    }
+
+    async fn runs(&self, experiment: &str) -> Result<Vec<Run>> {
+        let id = self.experiment(experiment).await?;
+        let mut runs = Vec::new();
+        let mut page = String::new();
+        loop {
+            let body = json!({
+                "experiment_ids": [id],
+                "max_results": PAGE,
+                "order_by": ["attributes.start_time DESC"],
+                "page_token": page,
+            });
+            let reply = self.server.post("runs/search", &body, true).await?;
+            for run in reply["runs"].as_array().into_iter().flatten() {
+                runs.push(self.read_run(run, experiment, "runs/search")?);
+            }
+            match reply["next_page_token"].as_str() {
+                Some(next) if !next.is_empty() => page = next.to_owned(),
+                _ => break,
+            }
+        }
+        for run in &mut runs {
+            self.queue.flush(&run.id).await?;
+            run.artifacts = self.artifacts(&run.id).await?;
+        }
+        Ok(runs)
+    }
+
+    async fn metric_history(&self, run: &str, name: &str) -> Result<Vec<Metric>> {
+        self.known(run).await?;
+        self.queue.flush(run).await?;
+        let (mut history, mut page) = (Vec::new(), String::new());
+        let size = PAGE.to_string();
+        loop {
+            let query = [("run_id", run), ("metric_key", name), ("max_results", &size), ("page_token", &page)];
+            // Some versions take an empty token for a damaged one.
+            let query = &query[..if page.is_empty() { 3 } else { 4 }];
+            let reply = self.server.get("metrics/get-history", query).await?;
+            for metric in reply["metrics"].as_array().into_iter().flatten() {
+                history.push(Metric {
+                    name: name.to_owned(),
+                    value: number(&metric["value"]).ok_or_else(|| incomplete("metrics/get-history", "value"))?,
+                    step: integer(&metric["step"]).unwrap_or(0),
+                    time: time(integer(&metric["timestamp"]).unwrap_or(0)),
+                });
+            }
+            match reply["next_page_token"].as_str() {
+                Some(next) if !next.is_empty() => page = next.to_owned(),
+                _ => break,
+            }
+        }
+        Ok(history)
+    }
+}
+
+impl MlflowTracker {
+    /// Whether the run exists: asked once a run.
+    async fn known(&self, run: &str) -> Result<Arc<str>> {
+        if let Some(known) = self.runs.read().unwrap_or_else(PoisonError::into_inner).get(run) {
+            return Ok(known.clone());
+        }
+        self.server.get("runs/get", &[("run_id", run)]).await.map_err(|error| unknown_run(error, run))?;
+        Ok(self.know(run))
+    }
+
+    fn know(&self, run: &str) -> Arc<str> {
+        let mut runs = self.runs.write().unwrap_or_else(PoisonError::into_inner);
+        runs.entry(run.to_owned()).or_insert_with(|| run.into()).clone()
+    }
+
+    /// The id of an experiment.
+    async fn experiment(&self, name: &str) -> Result<String> {
+        let found = self.server.get("experiments/get-by-name", &[("experiment_name", name)]).await;
+        match found {
+            Ok(reply) => text(&reply["experiment"], "experiment_id", "experiments/get-by-name"),
+            Err(error) if error.kind() == ErrorKind::NotFound || name.is_empty() => {
+                Err(Error::not_found(format!("there is no experiment {name:?}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn experiment_or_new(&self, name: &str) -> Result<String> {
+        match self.experiment(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => return found,
+        }
+        match self.server.post("experiments/create", &json!({"name": name}), true).await {
+            Ok(reply) => text(&reply, "experiment_id", "experiments/create"),
+            // Somebody else was quicker, or the answer to the first attempt was lost.
+            Err(error) if is(&error, "RESOURCE_ALREADY_EXISTS") => self.experiment(name).await,
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The run that was begun with this token, if it was.
+    async fn begun(&self, experiment: &str, token: &str) -> Result<Option<JsonValue>> {
+        let body = json!({
+            "experiment_ids": [experiment],
+            "filter": format!("tags.`{START}` = '{token}'"),
+            "max_results": 1,
+        });
+        let mut reply = self.server.post("runs/search", &body, true).await?;
+        Ok(reply["runs"].get_mut(0).map(JsonValue::take))
+    }
+
+    fn read_run(&self, run: &JsonValue, experiment: &str, operation: &str) -> Result<Run> {
+        let (info, data) = (&run["info"], &run["data"]);
+        let id = text(info, "run_id", operation)?;
+        let mut found = Run::new(id, NewRun::new(experiment, ""), time(integer(&info["start_time"]).unwrap_or(0)));
+        found.status = match info["status"].as_str() {
+            Some("FINISHED") => RunStatus::Finished,
+            Some("FAILED") => RunStatus::Failed,
+            Some("KILLED") => RunStatus::Cancelled,
+            _ => RunStatus::Running,
+        };
+        found.ended = integer(&info["end_time"]).map(time);
+        found.parameters = pairs(&data["params"]);
+        found.tags = pairs(&data["tags"]);
+        found.tags.remove(START);
+        found.name = found.tags.remove(RUN_NAME).unwrap_or_default();
+        for metric in data["metrics"].as_array().into_iter().flatten() {
+            if let (Some(key), Some(value)) = (metric["key"].as_str(), number(&metric["value"])) {
+                found.metrics.insert(key.to_owned(), value);
+            }
+        }
+        let experiment = info["experiment_id"].as_str().unwrap_or_default();
+        found.location = format!("{}#/experiments/{experiment}/runs/{}", self.server.url(), found.id);
+        Ok(found)
+    }
+
+    /// Where an artifact is, below the address of the server.
+    async fn artifact_address(&self, run: &str, path: &str) -> Result<String> {
+        check_path(path)?;
+        let found = self.server.get("runs/get", &[("run_id", run)]).await.map_err(|error| unknown_run(error, run))?;
+        let root = text(&found["run"]["info"], "artifact_uri", "runs/get")?;
+        let Some(root) = root.strip_prefix("mlflow-artifacts:/") else {
+            let scheme = root.split(':').next().unwrap_or_default();
+            return Err(Error::unsupported(format!(
+                "the artifacts of the run {run} are not on the MLflow server but at `{scheme}:…`; \
+                 start it with `--artifacts-destination` to have them go through it"
+            )));
+        };
+        // `mlflow-artifacts://host/…` names the server that is asked anyway.
+        let root = match root.strip_prefix('/') {
+            Some(authority) => authority.split_once('/').map_or("", |(_, path)| path),
+            None => root,
+        };
+        let mut address = format!("api/2.0/mlflow-artifacts/artifacts/{root}");
+        for part in path.split('/') {
+            address.push('/');
+            address.push_str(&percent(part));
+        }
+        Ok(address)
+    }
+
+    /// The paths of all artifacts of a run, sorted.
+    async fn artifacts(&self, run: &str) -> Result<Vec<String>> {
+        let (mut found, mut folders) = (Vec::new(), vec![String::new()]);
+        while let Some(folder) = folders.pop() {
+            let reply = self.server.get("artifacts/list", &[("run_id", run), ("path", &folder)]).await?;
+            for file in reply["files"].as_array().into_iter().flatten() {
+                let path = text(file, "path", "artifacts/list")?;
+                match file["is_dir"].as_bool() {
+                    // A server that lists a folder in itself would keep us here for ever.
+                    Some(true) if path.len() > folder.len() => folders.push(path),
+                    Some(true) => {}
+                    _ => found.push(path),
+                }
+            }
+        }
+        found.sort();
+        Ok(found)
+    }
+}
+
+fn unknown_run(error: Error, run: &str) -> Error {
+    match error.kind() {
+        // Newer versions refuse what cannot be an id.
+        ErrorKind::NotFound | ErrorKind::Invalid => Error::not_found(format!("there is no run {run:?}")),
+        _ => error,
+    }
+}
+
+/// A metric as MLflow takes it.
+fn wire(metric: &Metric) -> JsonValue {
+    let value = match metric.value {
+        value if value.is_nan() => json!("NaN"),
+        value if value == f64::INFINITY => json!("Infinity"),
+        value if value == f64::NEG_INFINITY => json!("-Infinity"),
+        value => json!(value),
+    };
+    // Times have been checked when they came.
+    let time = milliseconds(metric.time).unwrap_or(0);
+    json!({"key": metric.name, "value": value, "timestamp": time, "step": metric.step})
+}
+
+/// The rule of `mlflow.utils.validation`.
+fn check_names<'a>(what: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
+    for name in names {
+        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '/' | ':');
+        if name.is_empty() {
+            return Err(Error::invalid(format!("the name of {what} is empty")));
+        }
+        if name.len() > 250 || !name.chars().all(allowed) {
+            return Err(Error::invalid(format!(
+                "{name:?} cannot be the name of {what} in MLflow: up to 250 letters, digits and `_ - . / : space`"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A path that stays inside the run, and means the same on every system.
+fn check_path(path: &str) -> Result<()> {
+    let wrong = |part: &str| {
+        part.is_empty()
+            || part.chars().all(|c| c == '.')
+            || part.chars().any(|c| c.is_control() || matches!(c, '\\' | ':'))
+    };
+    if path.len() > 1024 || path.split('/').any(wrong) {
+        return Err(Error::invalid(format!(
+            "the artifact path {path:?} is not relative with `/` between its parts, or leaves the run"
+        )));
+    }
+    Ok(())
+}
+
+/// Percent-encoding of a part of a path (RFC 3986, section 3.3).
+fn percent(part: &str) -> String {
+    part.bytes().fold(String::new(), |mut text, byte| {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+        text
+    })
+}
+
+fn text(object: &JsonValue, key: &str, operation: &str) -> Result<String> {
+    object[key].as_str().map(str::to_owned).ok_or_else(|| incomplete(operation, key))
+}
+
+fn pairs(list: &JsonValue) -> BTreeMap<String, String> {
+    let pair = |pair: &JsonValue| Some((pair["key"].as_str()?.to_owned(), pair["value"].as_str()?.to_owned()));
+    list.as_array().into_iter().flatten().filter_map(pair).collect()
+}
+
+/// A number, also one that JSON has no word for. Databricks writes integers as strings.
+fn number(value: &JsonValue) -> Option<f64> {
+    match value {
+        JsonValue::String(text) => text.parse().ok(),
+        value => value.as_f64(),
+    }
+}
+
+fn integer(value: &JsonValue) -> Option<i64> {
+    match value {
+        JsonValue::String(text) => text.parse().ok(),
+        value => value.as_i64(),
+    }
+}
+
+/// Milliseconds since 1970, as MLflow counts.
+fn milliseconds(time: SystemTime) -> Result<i64> {
+    time.duration_since(UNIX_EPOCH)
+        .ok()
+        .and_then(|since| i64::try_from(since.as_millis()).ok())
+        .ok_or_else(|| Error::invalid("MLflow records times from the year 1970 on"))
+}
+
+fn time(milliseconds: i64) -> SystemTime {
+    UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
+}
