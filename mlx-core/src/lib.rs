@@ -73,6 +73,7 @@ pub mod contracts;
 pub mod diagnostics;
 mod graph;
 pub mod handle;
+pub mod pipeline;
 pub mod platform;
 pub mod plugin;
 pub mod prelude;
@@ -89,6 +90,7 @@ pub use contracts::*;
 pub use diagnostics::{Context, Diagnostic, Error, ErrorKind, Result};
 pub use handle::{BoxStream, Handle};
 pub use mlx_macros::{PluginConfig, component_config, contract, mlx_plugin};
+pub use pipeline::Pipeline;
 pub use platform::{Platform, Standalone};
 pub use plugin::{
     Cardinality, ComponentResult, ComponentStatus, ExecutionContext, Health, HealthStatus, InitContext, Plugin,

@@ -7,7 +7,7 @@ macro_rules! codes {
         /// A stable identifier of a kind of mistake, printed as `MLX0020`.
         ///
         /// Numbers are never reused. Ranges: 1–19 reading text, 20–49 configuration values, 50–69 compositions,
-        /// 70–89 the registry, 90–109 running a platform.
+        /// 70–89 the registry, 90–109 running a platform, 110–129 pipelines.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u16)]
@@ -83,7 +83,7 @@ codes! {
     UnknownPluginType = 51, "unknown plugin type";
     /// The plugin type is reserved for a later version.
     PlannedPluginType = 52, "planned plugin type";
-    /// Two entries have the same id. Give one of them an `id` of its own.
+    /// Two plugins have the same id, or two steps of a pipeline the same name. Give one of them another.
     DuplicateId = 53, "an id appears twice";
     /// Two enabled plugins exclude each other. Disable or remove one of them.
     Conflict = 54, "conflicting plugins";
@@ -94,7 +94,7 @@ codes! {
     MissingRequirement = 56, "missing requirement";
     /// A required plugin is there, but its version does not satisfy the requirement.
     VersionMismatch = 57, "version requirement not met";
-    /// Plugins require each other in a circle, so none of them can start first.
+    /// Plugins require each other in a circle, or steps of a pipeline wait for each other, so none of them can be first.
     Cycle = 58, "requirements form a cycle";
     /// A conflict names a plugin that is not linked but resembles one that is.
     ConflictTypo = 59, "a conflict names no plugin";
@@ -146,6 +146,23 @@ codes! {
     /// A plugin that cannot run twice was stopped for its successor, the change failed, and then the plugin did not start
     /// again with its old settings. It does not run: mend the cause, and apply a composition.
     RestoreFailed = 98, "a plugin was not restored";
+
+    /// `after`, `data` or a reference names a step that the pipeline does not have. Fix the spelling.
+    UnknownStep = 110, "unknown step";
+    /// A step names a plugin that the platform does not have. Fix the spelling, or add the plugin to the composition;
+    /// where two plugins have the same id, write `type/id`.
+    UnknownStepPlugin = 111, "a step's plugin is not part of the platform";
+    /// A reference names something that the step does not deliver or the run is not given, or a step did not deliver
+    /// what it declares. Fix the spelling, or let the step deliver it.
+    UnknownOutput = 112, "unknown output";
+    /// A step of a pipeline failed, for the reason that the message quotes. What depends on it was skipped.
+    StepFailed = 113, "a step failed";
+    /// A pipeline was changed since the record that it is to continue: what a finished step depends on is no longer
+    /// what it was. Undo the change, or begin a new record.
+    RecordMismatch = 114, "the pipeline is not that of the record";
+    /// A line of a pipeline's record, other than the last, cannot be read. It was changed, or the disk is damaged: take
+    /// the lines before it as the record, or begin a new one.
+    RecordDamaged = 115, "the record of a pipeline is damaged";
 }
 
 impl Code {

@@ -4,6 +4,7 @@ mod code;
 mod diagnostic;
 mod error;
 mod location;
+mod panic;
 mod report;
 mod suggest;
 
@@ -11,5 +12,6 @@ pub use code::Code;
 pub use diagnostic::{Diagnostic, Related, Severity, sort};
 pub use error::{Context, Error, ErrorKind, Result};
 pub use location::{Location, Source};
+pub(crate) use panic::panic_message;
 pub use report::Report;
 pub use suggest::{listing, nearest};

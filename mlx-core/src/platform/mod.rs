@@ -16,10 +16,11 @@ use crate::{
     composition::{Composition, Plan},
     diagnostics::{Code, Diagnostic, Error, Result},
     handle::Handle,
+    pipeline::{Pipeline, PipelineRun},
     plugin::{ComponentResult, ExecutionContext, Health, HealthStatus, PluginKind},
     registry::Registry,
 };
-use running::Running;
+use running::{PlatformPeers, Running};
 use std::{collections::BTreeMap, fmt, sync::Arc};
 use tokio::{sync::oneshot, task::JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -148,6 +149,11 @@ impl Platform {
     /// the context was cancelled, else what the plugin reported.
     pub async fn execute(&self, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
         self.running.execute(id, cx).await
+    }
+
+    /// Runs a pipeline over the plugins of the platform, once it is awaited: see [`PipelineRun`].
+    pub fn run(&self, pipeline: &Pipeline) -> PipelineRun {
+        PipelineRun::new(pipeline, PlatformPeers::all(&self.running))
     }
 
     /// Asks all plugins how they are, at the same time. A plugin that takes longer than five seconds, or panics, is

@@ -11,7 +11,7 @@ use crate::{
     composition::{OnFailure, Plan, Step},
     config::Resolved,
     contracts::Security,
-    diagnostics::{Code, Diagnostic, Error, ErrorKind, Result},
+    diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, panic_message},
     handle::{Handle, Instance},
     plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
 };
@@ -132,7 +132,7 @@ pub(super) async fn start_all(
         let (position, result) = match ended {
             Ok(ended) => ended,
             Err(payload) => {
-                let message = format!("the start was interrupted: {}", step::panic_message(payload.as_ref()));
+                let message = format!("the start was interrupted: {}", panic_message(payload.as_ref()));
                 outcome.fatal.push(Failure {
                     diagnostics: vec![Diagnostic::error(Code::Panicked, message)],
                     kind: ErrorKind::Internal,

@@ -4,9 +4,8 @@ use super::{
     executor::{CatchUnwind, Executor},
     threads::Runtime,
 };
-use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result};
+use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, panic_message};
 use std::{
-    any::Any,
     future::{Future, poll_fn},
     pin::{Pin, pin},
     sync::Arc,
@@ -132,14 +131,6 @@ fn interrupted(error: JoinError) -> StepError {
     match error.try_into_panic() {
         Ok(payload) => StepError::Panicked(panic_message(payload.as_ref())),
         Err(_) => StepError::Cancelled,
-    }
-}
-
-pub(super) fn panic_message(payload: &(dyn Any + Send)) -> String {
-    match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
-        (Some(text), _) => (*text).to_owned(),
-        (None, Some(text)) => text.clone(),
-        (None, None) => "no message".to_owned(),
     }
 }
 

@@ -105,6 +105,11 @@ impl InitContext {
         &self.id
     }
 
+    /// How other plugins are reached: for a plugin that runs the jobs of others.
+    pub fn peers(&self) -> &Arc<dyn Peers> {
+        &self.peers
+    }
+
     /// Cancelled when the start is given up. Long starts should watch it.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation

@@ -113,7 +113,9 @@ impl ComponentResult {
             "status": self.status.as_str(),
             "duration": self.duration.as_secs_f64(),
             "outputs": self.outputs,
-            "artifacts": self.artifacts,
+            "artifacts": self.artifacts.iter()
+                .map(|(name, path)| (name.clone(), path.to_string_lossy().into()))
+                .collect::<serde_json::Map<String, Value>>(),
             "metrics": self.metrics,
             "error": self.error,
         })
