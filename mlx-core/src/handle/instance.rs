@@ -1,4 +1,4 @@
-use std::any::{Any, TypeId, type_name};
+use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
@@ -34,9 +34,8 @@ pub struct Instance {
 }
 
 struct Contract {
-    id: TypeId,
     name: &'static str,
-    /// An `Arc<C>`, where `id` is that of `C`.
+    /// An `Arc<C>`, by which the contract `C` is known.
     plugin: Box<dyn Any + Send + Sync>,
 }
 
@@ -54,8 +53,8 @@ impl Instance {
     where
         C: ?Sized + Send + Sync + 'static,
     {
-        let contract = Contract { id: TypeId::of::<C>(), name: type_name::<C>(), plugin: Box::new(plugin) };
-        match self.contracts.iter_mut().find(|c| c.id == contract.id) {
+        let contract = Contract { name: type_name::<C>(), plugin: Box::new(plugin) };
+        match self.contracts.iter_mut().find(|c| c.plugin.is::<Arc<C>>()) {
             Some(known) => *known = contract,
             None => self.contracts.push(contract),
         }
@@ -68,9 +67,7 @@ impl Instance {
     where
         C: ?Sized + Send + Sync + 'static,
     {
-        let id = TypeId::of::<C>();
-        let contract = self.contracts.iter().find(|c| c.id == id)?;
-        contract.plugin.downcast_ref()
+        self.contracts.iter().find_map(|contract| contract.plugin.downcast_ref())
     }
 
     /// The Rust names of the contracts, in the order in which they were provided.

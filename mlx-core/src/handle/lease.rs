@@ -2,6 +2,7 @@ use std::any::type_name;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
+use std::pin::pin;
 use std::sync::Arc;
 
 use super::slot::{InstanceLease, Slot};
@@ -101,7 +102,7 @@ impl<C: ?Sized> Lease<C> {
         F: Future<Output = Result<T, E>>,
         E: From<Error>,
     {
-        this.lease.run(future).await
+        this.lease.run(pin!(future)).await
     }
 
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or

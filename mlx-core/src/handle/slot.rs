@@ -2,7 +2,7 @@ use std::any::type_name;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
-use std::pin::pin;
+use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::thread;
@@ -155,18 +155,20 @@ impl InstanceLease {
     /// # Errors
     ///
     /// Those of `future`, and [`Error::cancelled`].
-    pub async fn run<F, T, E>(&self, future: F) -> Result<T, E>
+    pub fn run<F, T, E>(&self, mut future: F) -> impl Future<Output = Result<T, E>> + use<'_, F, T, E>
     where
-        F: Future<Output = Result<T, E>>,
+        F: Future<Output = Result<T, E>> + Unpin,
         E: From<Error>,
     {
-        let mut future = pin!(future);
-        let mut cancelled = Watch::new(self);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
+        let mut cancelled = None;
+        // Not an `async fn`: the state of one would be checked and moved at each call.
+        poll_fn(move |cx| match Pin::new(&mut future).poll(cx) {
             Poll::Ready(output) => Poll::Ready(output),
-            Poll::Pending => cancelled.poll(cx.waker()).map(|()| Err(self::cancelled(self).into())),
+            Poll::Pending => {
+                let cancelled = cancelled.get_or_insert_with(|| Watch::new(self));
+                cancelled.poll(cx.waker()).map(|()| Err(self::cancelled(self).into()))
+            }
         })
-        .await
     }
 
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or is dropped. When

@@ -45,20 +45,23 @@ impl<T> Drop for Share<T> {
 
 impl<T> Stripe<T> {
     /// No foreign code runs under this lock.
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, Option<Arc<Share<T>>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> Stripes<T> {
-    /// Empty, with `count` stripes (at least one).
+    /// Empty, with `count` stripes, or the next power of two.
     pub(super) fn new(count: usize) -> Self {
-        Self { stripes: (0..count.max(1)).map(|_| Stripe(Mutex::new(None))).collect() }
+        Self { stripes: (0..count.next_power_of_two()).map(|_| Stripe(Mutex::new(None))).collect() }
     }
 
     /// A lease on the current value.
+    #[inline]
     pub(super) fn lease(&self) -> Option<Claim<T>> {
-        let stripe = &self.stripes[thread_index() % self.stripes.len()];
+        // A remainder, without a division.
+        let stripe = &self.stripes[thread_index() & (self.stripes.len() - 1)];
         stripe.lock().as_ref().map(Arc::clone).map(Claim)
     }
 

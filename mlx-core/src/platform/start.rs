@@ -328,7 +328,8 @@ async fn check(
 
 /// Stops a plugin that got ready after its start had been given up.
 async fn discard(id: String, instance: Instance, deadline: Duration) {
-    if let Some(diagnostic) = stop::shutdown(&id, &instance, deadline).await {
+    let stopped = stop::shutdown(&id, &instance, deadline).await;
+    for diagnostic in stopped.into_iter().chain(stop::release(&id, instance, deadline).await) {
         eprintln!("mlx: {}", diagnostic.one_line());
     }
 }

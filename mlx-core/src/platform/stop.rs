@@ -43,6 +43,7 @@ pub(super) async fn stop_slot(id: &str, slot: &Slot, deadline: Duration) -> Stop
     let Some(retired) = slot.close() else { return Stopped::default() };
     let mut stopped = drain(id, &retired, deadline).await;
     stopped.found.extend(shutdown(id, retired.instance(), deadline).await);
+    stopped.found.extend(release(id, retired, deadline).await);
     stopped
 }
 
@@ -69,4 +70,16 @@ pub(super) async fn shutdown(id: &str, instance: &Instance, deadline: Duration) 
         .await
         .err()
         .map(|error| error.diagnostic(id, "stop", Code::StopFailed))
+}
+
+/// Drops a plugin, or what holds the last of it. Its `Drop` is foreign code like its steps.
+pub(super) async fn release(id: &str, plugin: impl Send + 'static, deadline: Duration) -> Option<Diagnostic> {
+    let release = async move {
+        drop(plugin);
+        Ok(())
+    };
+    step::run(deadline, &CancellationToken::new(), release, |()| async {})
+        .await
+        .err()
+        .map(|error| error.diagnostic(id, "be dropped", Code::StopFailed))
 }
