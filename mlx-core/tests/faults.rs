@@ -315,8 +315,10 @@ impl Run {
     }
 
     /// Whatever happened: each start came after those it requires, everything that was started was stopped once, in
-    /// the reverse order, and is gone. `late` got ready only after all the others had been stopped.
-    fn check(&self, graph: usize, late: Option<usize>) {
+    /// the reverse order, and is gone. `late` got ready only after all the others had been stopped. Where several
+    /// threads are at work, what the plugins note is not `exact`: two steps that end at the same time are noted in
+    /// either order.
+    fn check(&self, graph: usize, late: Option<usize>, exact: bool) {
         let started = self.ended(Phase::Initialize);
         let log = self.log.lock().unwrap();
         let at = |event: Event| log.iter().position(|other| *other == event);
@@ -347,11 +349,15 @@ impl Run {
             stopped.insert(0, late.unwrap());
         }
         stopped.reverse();
-        assert_eq!(stopped, started, "stopped once each, in the reverse order");
         let mut dropped = self.dropped();
-        dropped.sort_unstable();
         let mut started = started;
+        if exact {
+            assert_eq!(stopped, started, "stopped once each, in the reverse order");
+        }
+        stopped.sort_unstable();
+        dropped.sort_unstable();
         started.sort_unstable();
+        assert_eq!(stopped, started, "stopped once each");
         assert_eq!(dropped, started, "dropped once each");
         assert_eq!((self.live.load(SeqCst), self.steps.load(SeqCst)), (0, 0), "plugins and steps that are left");
     }
@@ -501,7 +507,7 @@ async fn cell(graph: usize, plan: &Plan, last: usize, n: usize, phase: Phase, fa
         }
     }
     settle().await;
-    run.check(graph, None);
+    run.check(graph, None, true);
 }
 
 const FAULTS: [(Phase, &[Fault], bool); 7] = [
@@ -536,7 +542,7 @@ fn last_of(graph: usize, plan: &Plan) -> usize {
         platform.shutdown().await.unwrap();
         settle().await;
     });
-    clean.check(graph, None);
+    clean.check(graph, None, true);
     *clean.ended(Phase::Initialize).last().unwrap()
 }
 
@@ -606,7 +612,7 @@ fn blocking_cell(graph: usize, last: usize, n: usize, phase: Phase, rollback: bo
     }
     let run = Run::of(graph, &faults);
     // The others have time, whatever else the machine does.
-    let within = |short: bool| if short { 500 } else { 60_000 };
+    let within = |short: bool| if short { 300 } else { 60_000 };
     let plan = plan(graph, |other| {
         let start = within(other == n && phase == Phase::Initialize);
         let stop = within(other == n && matches!(phase, Phase::Shutdown | Phase::Drop));
@@ -636,7 +642,7 @@ fn blocking_cell(graph: usize, last: usize, n: usize, phase: Phase, rollback: bo
         settle().await;
     });
     drop(runtime);
-    run.check(graph, (phase == Phase::Initialize).then_some(n));
+    run.check(graph, (phase == Phase::Initialize).then_some(n), false);
 }
 
 const BLOCKING: [(Phase, bool); 6] = [
@@ -664,7 +670,7 @@ fn a_blocked_thread_stops_no_deadline() {
 }
 
 #[test]
-#[ignore = "takes minutes of waiting; the default run takes two positions of each graph"]
+#[ignore = "takes minutes of waiting; the default run takes one or two positions of each graph"]
 fn a_thread_blocked_anywhere_stops_no_deadline() {
     cells(1, |graph, last, n| {
         BLOCKING
