@@ -294,6 +294,11 @@ impl Composition {
         &self.plugins
     }
 
+    /// The plugins, to be changed while the platform runs.
+    pub(crate) fn plugins_mut(&mut self) -> &mut Vec<PluginEntry> {
+        &mut self.plugins
+    }
+
     /// The names of the profiles, sorted.
     pub fn profiles(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
@@ -312,6 +317,12 @@ impl fmt::Debug for Composition {
 }
 
 impl PluginEntry {
+    /// An entry made by the program: a plugin by type and name, with its settings as JSON.
+    pub fn of(kind: impl Into<String>, name: impl Into<String>, config: impl Into<Node>) -> Self {
+        let (kind, name): (String, String) = (kind.into(), name.into());
+        PluginEntry { config: config.into(), ..PluginEntry::new(kind.into(), name.into(), String::new()) }
+    }
+
     fn new(kind: Located<String>, name: Located<String>, path: String) -> Self {
         PluginEntry {
             location: name.location.clone(),
@@ -437,8 +448,7 @@ impl CompositionBuilder {
         change: impl FnOnce(PluginEntry) -> PluginEntry,
     ) -> Self {
         let path = format!("plugins[{}]", self.composition.plugins.len());
-        let mut entry = PluginEntry::new(kind.to_owned().into(), name.to_owned().into(), path);
-        entry.config = config.into();
+        let entry = PluginEntry { path, ..PluginEntry::of(kind, name, config) };
         self.composition.plugins.push(change(entry));
         self
     }

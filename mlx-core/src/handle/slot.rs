@@ -19,6 +19,9 @@ use crate::diagnostics::{Error, Result};
 pub struct Slot {
     name: Arc<str>,
     stripes: Stripes<Published>,
+    /// The slot that this one stands for, once what it held has been published there. Never one that stands for
+    /// another itself.
+    merged: OnceLock<Arc<Slot>>,
 }
 
 /// What a lease refers to. The name comes along so that an error can be made from a lease alone.
@@ -31,7 +34,7 @@ impl Slot {
     /// An empty slot for the plugin `name`. Leases answer [`Error::stopped`] until the first
     /// [`publish`](Self::publish).
     pub fn new(name: impl Into<Arc<str>>) -> Self {
-        Self { name: name.into(), stripes: Stripes::new(stripe_count()) }
+        Self { name: name.into(), stripes: Stripes::new(stripe_count()), merged: OnceLock::new() }
     }
 
     /// The name of the plugin.
@@ -46,14 +49,48 @@ impl Slot {
     #[must_use = "the previous instance has to be drained and stopped"]
     pub fn publish(&self, instance: Instance) -> Option<Retired> {
         let name = Arc::clone(&self.name);
-        self.stripes.publish(Published { name, instance }).map(Retired)
+        self.place().publish(Published { name, instance }).map(Retired)
     }
 
     /// Takes the instance out, and returns it to be drained and stopped. From here on leases answer
     /// [`Error::stopped`].
     #[must_use = "the instance has to be drained and stopped"]
     pub fn close(&self) -> Option<Retired> {
-        self.stripes.close().map(Retired)
+        self.place().close().map(Retired)
+    }
+
+    /// Publishes the instance in `target` too, with all its leases, and from then on stands for that slot: handles to
+    /// either follow the same instances. Returns what was called in `target` until now.
+    ///
+    /// So a plugin can be tried in a slot of its own, by others that will keep their handles, before it takes the place
+    /// of the one in `target`. At no moment does either slot answer [`Error::stopped`] if this one did not.
+    #[must_use = "the previous instance has to be drained and stopped"]
+    pub(crate) fn merge_into(&self, target: &Arc<Slot>) -> Option<Retired> {
+        let retired = target.place().publish_from(&self.stripes);
+        let target = target.merged.get().unwrap_or(target);
+        if self.merged.set(Arc::clone(target)).is_ok() {
+            // The leases live on; they are counted where they were published last.
+            drop(self.stripes.close());
+        }
+        retired.map(Retired)
+    }
+
+    /// Where the instance is.
+    #[inline]
+    fn place(&self) -> &Stripes<Published> {
+        match self.merged.get() {
+            None => &self.stripes,
+            Some(slot) => &slot.stripes,
+        }
+    }
+
+    #[inline]
+    fn claim(&self) -> Option<Claim<Published>> {
+        match self.place().lease() {
+            Some(claim) => Some(claim),
+            // It may have gone between the look and the lease.
+            None => self.merged.get().and_then(|slot| slot.stripes.lease()),
+        }
     }
 
     /// Takes a lease on the current instance.
@@ -63,7 +100,7 @@ impl Slot {
     /// [`Error::stopped`] if there is none.
     #[inline]
     pub fn lease(&self) -> Result<InstanceLease> {
-        match self.stripes.lease() {
+        match self.claim() {
             Some(claim) => Ok(InstanceLease(claim)),
             None => Err(self.stopped()),
         }
@@ -76,7 +113,7 @@ impl Slot {
 
     /// Whether there is an instance to call.
     pub fn is_open(&self) -> bool {
-        self.stripes.lease().is_some()
+        self.claim().is_some()
     }
 
     /// Whether there is an instance and it fulfils the contract `C`.
@@ -84,14 +121,14 @@ impl Slot {
     where
         C: ?Sized + Send + Sync + 'static,
     {
-        let claim = self.stripes.lease();
+        let claim = self.claim();
         claim.is_some_and(|published| published.instance.get::<C>().is_some())
     }
 }
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let claim = self.stripes.lease();
+        let claim = self.claim();
         f.debug_struct("Slot")
             .field("name", &self.name)
             .field("instance", &claim.as_ref().map(|p| &p.instance))

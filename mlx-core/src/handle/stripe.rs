@@ -73,6 +73,17 @@ impl<T> Stripes<T> {
         self.exchange(self.stripes.iter().map(|_| share()).collect())
     }
 
+    /// Publishes what `other` holds here as well, with the leases it has there: they are drained as one. Where the other
+    /// is empty, this one is closed.
+    pub(super) fn publish_from(&self, other: &Self) -> Option<Drain<T>> {
+        let shares = {
+            let held: Vec<_> = other.stripes.iter().map(Stripe::lock).collect();
+            held.iter().map(|share| (**share).clone()).collect::<Vec<_>>()
+        };
+        debug_assert_eq!(shares.len(), self.stripes.len(), "every slot has as many stripes");
+        self.exchange(shares)
+    }
+
     /// Takes the value away. No lease is given until the next one is published.
     pub(super) fn close(&self) -> Option<Drain<T>> {
         self.exchange(self.stripes.iter().map(|_| None).collect())

@@ -1,5 +1,8 @@
 //! A running platform.
 
+mod apply;
+mod change;
+mod difference;
 mod executor;
 mod running;
 mod standalone;
@@ -9,6 +12,9 @@ mod step;
 mod stop;
 mod threads;
 
+pub use apply::Applied;
+pub use change::Replacement;
+pub use difference::Why;
 pub use standalone::Standalone;
 pub use status::{PluginState, PluginStatus};
 

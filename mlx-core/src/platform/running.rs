@@ -171,6 +171,15 @@ impl Snapshot {
         Snapshot { plan: self.plan.clone(), members: self.members.clone(), slots, index: self.index.clone() }
     }
 
+    /// Takes the settings that plugins really have from another snapshot, where they have a position there.
+    pub(super) fn keep_effective(&mut self, other: &Snapshot, there: impl Fn(usize) -> Option<usize>) {
+        for (position, step) in Arc::make_mut(&mut self.plan).steps.iter_mut().enumerate() {
+            if let Some(there) = there(position) {
+                step.effective.clone_from(&other.plan.steps[there].effective);
+            }
+        }
+    }
+
     /// The position of the plugin that has this place.
     pub(super) fn position_of(&self, member: &Member) -> Option<usize> {
         self.members.iter().position(|other| std::ptr::eq(&**other, member))

@@ -43,7 +43,9 @@ pub(super) struct Stage {
     /// Whether callers use the platform meanwhile: nothing that is new may show before all of it is ready, and each
     /// has to be healthy.
     pub(super) change: bool,
-    /// Positions of plugins that take the place of one that runs. They are not done without.
+    /// Positions of what is started; the others run already.
+    pub(super) touched: BTreeSet<usize>,
+    /// Those that take the place of one that runs. They are not done without.
     pub(super) replaces: BTreeSet<usize>,
 }
 
@@ -64,8 +66,9 @@ pub(super) struct Outcome {
 pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result<Arc<Running>> {
     let running = Arc::new(Running::new(plan));
     let snapshot = running.snapshot();
-    let everything = (0..snapshot.plan.steps.len()).collect();
-    let stage = Stage { running: running.clone(), snapshot, change: false, replaces: BTreeSet::new() };
+    let everything: BTreeSet<usize> = (0..snapshot.plan.steps.len()).collect();
+    let (touched, replaces) = (everything.clone(), BTreeSet::new());
+    let stage = Stage { running: running.clone(), snapshot, change: false, touched, replaces };
     let stage = Arc::new(stage);
     let mut outcome = Outcome::default();
     start_all(&stage, everything, &cancellation, &mut outcome).await;
@@ -203,6 +206,10 @@ fn abandoned(stage: &Stage, failed: usize, followers: &[Vec<usize>], outcome: &m
     let mut needed = None;
     let mut pending = followers[failed].clone();
     while let Some(position) = pending.pop() {
+        // What runs keeps the one it requires.
+        if !stage.touched.contains(&position) {
+            continue;
+        }
         let cause = format!("`{}` did not start", steps[failed].id);
         stage.note_failure(position, cause, outcome);
         if !stage.can_do_without(position) {
@@ -227,7 +234,8 @@ fn dependent_failure(snapshot: &Snapshot, failed: usize, dependent: usize, mut f
     failure
 }
 
-async fn start_one(
+/// Starts one plugin, and publishes it in its slot of the stage.
+pub(super) async fn start_one(
     stage: Arc<Stage>,
     position: usize,
     cancellation: CancellationToken,

@@ -93,6 +93,29 @@ impl Node {
         }
     }
 
+    /// Whether both are the same data, wherever and in whichever order their keys were written.
+    pub(crate) fn same_data(&self, other: &Node) -> bool {
+        match (&self.value, &other.value) {
+            (Value::Float(a), Value::Float(b)) => a == b || (a.is_nan() && b.is_nan()),
+            (Value::List(a), Value::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same_data(b)),
+            (Value::Map(a), Value::Map(b)) => {
+                let same = |entry: &Entry| b.get(&entry.key).is_some_and(|other| entry.value.same_data(other));
+                a.len() == b.len() && a.iter().all(same)
+            }
+            (a, b) => a == b,
+        }
+    }
+
+    /// Whether a `${…}` stands anywhere in it.
+    pub(crate) fn has_references(&self) -> bool {
+        match &self.value {
+            Value::String(text) => text.contains("${"),
+            Value::List(items) => items.iter().any(Node::has_references),
+            Value::Map(map) => map.iter().any(|entry| entry.value.has_references()),
+            _ => false,
+        }
+    }
+
     /// The same data as JSON. Not for output: it shows what is under a secret.
     pub(crate) fn to_json(&self) -> serde_json::Value {
         match &self.value {
@@ -287,6 +310,27 @@ mod tests {
         let mut base = Node::from(serde_json::json!({"a": {"x": 1, "y": 2}, "b": [1, 2]}));
         base.merge(serde_json::json!({"a": {"y": 3}, "b": [9], "c": true}).into());
         assert_eq!(base.to_json(), serde_json::json!({"a": {"x": 1, "y": 3}, "b": [9], "c": true}));
+    }
+
+    #[test]
+    fn the_same_data_in_another_order_is_the_same() {
+        let node = |json: serde_json::Value| Node::from(json);
+        let a = node(serde_json::json!({"a": [1, {"x": 1.5}], "b": null}));
+        let mut b = Map::default();
+        for key in ["b", "a"] {
+            b.insert(key, a.as_map().unwrap().get(key).unwrap().clone());
+        }
+        let b = Node::new(Value::Map(b));
+        assert!(a.same_data(&b) && b.same_data(&a));
+        for other in [
+            serde_json::json!({"a": [1, {"x": 1.5}]}),
+            serde_json::json!({"a": [1, {"x": 1.5}], "c": null}),
+            serde_json::json!({"a": [1, {"x": 2.5}], "b": null}),
+            serde_json::json!({"a": [1], "b": null}),
+        ] {
+            assert!(!a.same_data(&node(other.clone())) && !node(other).same_data(&a));
+        }
+        assert!(node(serde_json::json!([{"k": "a ${env:B}"}])).has_references() && !a.has_references());
     }
 
     #[test]
