@@ -118,6 +118,17 @@ pub mod __private {
     pub use linkme;
     pub use {async_trait, inventory, schemars, serde, serde_json};
 
+    pub use crate::__mlx_expression as expression;
+
     pub type Json = serde_json::Value;
     pub type JsonMap = serde_json::Map<String, Json>;
+}
+
+/// A user's expression, which the compiler parses here: a mistake in it is none of the code around it.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __mlx_expression {
+    ($expression:expr) => {
+        $expression
+    };
 }

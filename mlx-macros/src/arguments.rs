@@ -2,12 +2,15 @@
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::{
-    Expr, LitInt, LitStr, Path, Result, Token, bracketed,
+    LitInt, LitStr, Path, Result, Token, bracketed,
     ext::IdentExt,
     parse::{ParseBuffer, ParseStream, Parser},
 };
 
-use crate::errors::{Errors, duplicate, unknown};
+use crate::{
+    errors::{Errors, duplicate, unknown},
+    expression,
+};
 
 /// A key, and what an argument with it looks like.
 pub(crate) type Key = (&'static str, &'static str);
@@ -186,10 +189,10 @@ impl Argument<'_> {
     /// The value stands there and is of another form.
     fn wrong(&self, input: ParseStream<'_>) -> syn::Error {
         let message = format!("expected `{}`", self.form);
-        match input.fork().parse::<Expr>() {
-            Ok(value) => syn::Error::new_spanned(value, message),
-            Err(_) if input.is_empty() => syn::Error::new(self.key.span(), message),
-            Err(_) => syn::Error::new(input.span(), message),
+        match expression::until_comma(&input.fork()) {
+            Ok(value) if !value.is_empty() => syn::Error::new_spanned(value, message),
+            _ if input.is_empty() => syn::Error::new(self.key.span(), message),
+            _ => syn::Error::new(input.span(), message),
         }
     }
 }

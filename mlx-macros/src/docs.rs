@@ -30,7 +30,7 @@ mod tests {
     use super::*;
     use syn::parse_quote;
 
-    fn described(item: &syn::ItemStruct) -> String {
+    fn described(item: &syn::DeriveInput) -> String {
         description(&item.attrs)
     }
 

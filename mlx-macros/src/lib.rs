@@ -6,6 +6,7 @@ mod component_config;
 mod contract;
 mod docs;
 mod errors;
+mod expression;
 #[cfg(test)]
 mod messages;
 mod mlx_plugin;

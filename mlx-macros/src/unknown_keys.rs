@@ -1,8 +1,7 @@
 //! No macro takes a key that it does not know, in whatever place, form or spelling: each is one error that names it.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use quote::quote;
-use syn::visit_mut::{self, VisitMut};
 
 use crate::{component_config, contract, mlx_plugin, plugin_config};
 
@@ -142,19 +141,18 @@ fn misspelt(key: &str) -> [String; 4] {
 
 /// The texts of all `compile_error!`s.
 fn messages(tokens: TokenStream) -> Vec<String> {
-    #[derive(Default)]
-    struct Errors(Vec<String>);
-    impl VisitMut for Errors {
-        fn visit_macro_mut(&mut self, node: &mut syn::Macro) {
-            if node.path.segments.last().is_some_and(|last| last.ident == "compile_error") {
-                let text: syn::LitStr = node.parse_body().expect("a text");
-                self.0.push(text.value());
+    let mut found = Vec::new();
+    let mut last = String::new();
+    for token in tokens {
+        match token {
+            TokenTree::Group(group) if last == "compile_error!" => {
+                let text: syn::LitStr = syn::parse2(group.stream()).expect("a text");
+                found.push(text.value());
             }
-            visit_mut::visit_macro_mut(self, node);
+            TokenTree::Group(group) => found.extend(messages(group.stream())),
+            TokenTree::Punct(punct) if punct.as_char() == '!' => last.push('!'),
+            other => last = other.to_string(),
         }
     }
-    let mut file: syn::File = syn::parse2(tokens).expect("items");
-    let mut errors = Errors::default();
-    errors.visit_file_mut(&mut file);
-    errors.0
+    found
 }

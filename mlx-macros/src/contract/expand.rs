@@ -26,21 +26,19 @@
 //! ```
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
-use syn::{FnArg, ItemTrait, Path, TypeParamBound, parse_quote};
+use quote::{ToTokens, format_ident, quote};
+use syn::{Path, TypeParamBound, parse_quote};
 
 use super::{
     attr::Arguments,
+    item::Trait,
     valid::{Call, Cardinality, Contract, Method},
 };
 use crate::spans::located;
 
 /// Adds what every contract has.
-pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
-    if item.colon_token.is_none() {
-        item.colon_token = Some(Default::default());
-    }
-    let has_trait = |item: &ItemTrait, name: &str| {
+pub(super) fn complete(item: &mut Trait, contract: &Contract) {
+    let has_trait = |item: &Trait, name: &str| {
         item.supertraits.iter().any(|bound| match bound {
             TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == name),
             _ => false,
@@ -56,7 +54,7 @@ pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
         item.supertraits.push(parse_quote!('static));
     }
     let explained = |path: &Path| path.segments.last().is_some_and(|last| last.ident == "on_unimplemented");
-    if item.attrs.iter().any(|attribute| explained(attribute.path())) {
+    if item.attributes.iter().any(|attribute| explained(attribute.path())) {
         return;
     }
     let (ident, name) = (&item.ident, &contract.name);
@@ -65,7 +63,7 @@ pub(super) fn complete(item: &mut ItemTrait, contract: &Contract) {
     let is_async = contract.methods.iter().any(|method| method.call != Call::Blocking);
     let attribute = if is_async { "#[async_trait] " } else { "" };
     let note = format!("write `{attribute}impl {ident} for {{Self}} {{{{ … }}}}`");
-    item.attrs
+    item.attributes
         .insert(0, parse_quote!(#[diagnostic::on_unimplemented(message = #message, label = #label, note = #note)]));
 }
 
@@ -121,18 +119,16 @@ fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
     let Method { conditions, .. } = method;
     let mut signature = method.signature.clone();
     let name = &method.signature.ident;
+    if let Some(receiver) = &mut signature.receiver {
+        // `mut self: &Self`.
+        receiver.mutability = None;
+    }
     let mut arguments = Vec::new();
-    for input in &mut signature.inputs {
-        match input {
-            FnArg::Receiver(receiver) => receiver.mutability = None,
-            FnArg::Typed(argument) => {
-                // The trait's own names may be patterns.
-                let fresh = format_ident!("__mlx_{}", arguments.len(), span = Span::mixed_site());
-                argument.attrs.clear();
-                *argument.pat = parse_quote!(#fresh);
-                arguments.push(fresh);
-            }
-        }
+    for argument in &mut signature.arguments {
+        // The trait's own names may be patterns.
+        let fresh = format_ident!("__mlx_{}", arguments.len(), span = Span::mixed_site());
+        argument.pattern = fresh.to_token_stream();
+        arguments.push(fresh);
     }
     // An error type that cannot take ours is reported at the method's result.
     let at = |tokens: TokenStream| located(tokens, method.output);

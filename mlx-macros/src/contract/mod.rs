@@ -3,11 +3,15 @@
 mod attr;
 mod expand;
 mod fallback;
+mod item;
 mod valid;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Item, parse_quote, spanned::Spanned};
+use syn::{
+    parse::{ParseStream, Parser},
+    parse_quote,
+};
 
 use crate::{docs, errors::Errors};
 
@@ -15,10 +19,14 @@ use crate::{docs, errors::Errors};
 pub(crate) fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
     let arguments = attr::Arguments::parse(arguments, &errors);
-    let mut item = match syn::parse2(item.clone()) {
-        Ok(Item::Trait(item)) => item,
-        Ok(other) => {
-            errors.at(other.span(), "#[contract] belongs on a trait");
+    let parser = |input: ParseStream<'_>| match item::is_trait(input)? {
+        true => input.parse().map(Some),
+        false => input.parse::<TokenStream>().map(|_| None),
+    };
+    let mut item: item::Trait = match parser.parse2(item.clone()) {
+        Ok(Some(item)) => item,
+        Ok(None) => {
+            errors.on(&item, "#[contract] belongs on a trait");
             let errors = errors.into_tokens();
             return quote!(#item #errors);
         }
@@ -33,7 +41,7 @@ pub(crate) fn contract(arguments: TokenStream, item: TokenStream) -> TokenStream
     if !contract.is_object {
         return quote!(#item #errors);
     }
-    let description = docs::description(&item.attrs);
+    let description = docs::description(&item.attributes);
     let description = description.split("\n\n").next().unwrap_or_default().replace('\n', " ");
     let has_handle = fallback::set_aside(&mut item, &contract.refused);
     expand::complete(&mut item, &contract);

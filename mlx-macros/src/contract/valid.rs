@@ -3,16 +3,17 @@
 //! A handle forwards a call to whichever instance is there when it begins, and keeps that instance until the call
 //! ends. So a method takes `&self`, can fail, and returns nothing that borrows from the instance.
 
-use proc_macro2::Span;
+use proc_macro2::{Span, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, ItemTrait, Lifetime, LitStr, PathArguments, PathSegment, Receiver,
-    ReceiverKind, ReturnType, Safety, Signature, TraitItem, TraitItemFn, Type, TypeImplTrait, TypeParamBound, TypePath,
-    TypeReference, WherePredicate,
-    spanned::Spanned,
-    visit_mut::{self, VisitMut},
+    Attribute, GenericArgument, GenericParam, LitStr, PathArguments, PathSegment, ReturnType, Type, TypeParamBound,
+    TypePath, TypeReference, WherePredicate, spanned::Spanned,
 };
 
-use super::attr::Arguments;
+use super::{
+    attr::Arguments,
+    item::{self, Member, Receiver, Signature, Trait},
+};
 use crate::{
     errors::{Errors, unknown},
     plugin_types,
@@ -59,15 +60,15 @@ pub(super) enum Call {
 }
 
 /// Checks everything; what is wrong is in `errors`.
-pub(super) fn check(arguments: &Arguments, item: &ItemTrait, errors: &Errors) -> Contract {
+pub(super) fn check(arguments: &Arguments, item: &Trait, errors: &Errors) -> Contract {
     let name = name(arguments, errors);
     let cardinality = cardinality(arguments, errors);
     capabilities(arguments, errors);
     let mut is_object = trait_itself(item, errors);
-    let has_async_trait = item.attrs.iter().any(is_async_trait);
+    let has_async_trait = item.attributes.iter().any(is_async_trait);
     let (mut methods, mut refused) = (Vec::new(), Vec::new());
-    for (index, member) in item.items.iter().enumerate() {
-        let TraitItem::Fn(method) = member else {
+    for (index, member) in item.members.iter().enumerate() {
+        let Member::Method(method) = member else {
             is_object = false;
             other_member(member, errors);
             continue;
@@ -147,7 +148,7 @@ fn capabilities(arguments: &Arguments, errors: &Errors) {
     }
 }
 
-fn trait_itself(item: &ItemTrait, errors: &Errors) -> bool {
+fn trait_itself(item: &Trait, errors: &Errors) -> bool {
     if let Some(token) = &item.unsafety {
         errors.on(token, "a contract cannot be unsafe: a handle implements it, and can promise nothing for the plugin");
         return false;
@@ -165,20 +166,20 @@ fn trait_itself(item: &ItemTrait, errors: &Errors) -> bool {
     false
 }
 
-fn other_member(member: &TraitItem, errors: &Errors) {
+fn other_member(member: &Member, errors: &Errors) {
     let message = match member {
-        TraitItem::Type(_) => "a contract cannot have associated types: its plugins are used as one trait object",
-        TraitItem::Const(_) => "a contract cannot have constants: its plugins are used as one trait object",
+        Member::Type(_) => "a contract cannot have associated types: its plugins are used as one trait object",
+        Member::Constant(_) => "a contract cannot have constants: its plugins are used as one trait object",
         _ => "a handle cannot forward what it does not see: write the methods out",
     };
     errors.on(member, message);
 }
 
 /// How a method is forwarded; nothing for one that cannot be called on a trait object anyway.
-fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<Method>> {
-    let signature = &method.sig;
+fn forwarded(method: &item::Method, has_async_trait: bool) -> syn::Result<Option<Method>> {
+    let signature = &method.signature;
     if is_for_sized_only(signature) {
-        return match method.default {
+        return match method.body {
             Some(_) => Ok(None),
             None => refuse(&signature.ident, "has no default body, and a handle cannot implement it"),
         };
@@ -186,7 +187,7 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
     if let Some(token) = &signature.constness {
         return refuse_at(token.span, signature, "is `const`");
     }
-    if let Safety::Unsafe(token) = &signature.safety {
+    if let Some(token) = &signature.unsafety {
         return refuse_at(token.span, signature, "is `unsafe`");
     }
     if let Some(abi) = &signature.abi {
@@ -194,10 +195,8 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
     }
     receiver(signature)?;
     generics(signature)?;
-    for argument in &signature.inputs {
-        if let FnArg::Typed(argument) = argument
-            && let Some((span, why)) = Parts::of(&argument.ty).argument()
-        {
+    for argument in &signature.arguments {
+        if let Some((span, why)) = Parts::of(&argument.ty).argument() {
             return refuse_at(span, signature, why);
         }
     }
@@ -223,7 +222,7 @@ fn forwarded(method: &TraitItemFn, has_async_trait: bool) -> syn::Result<Option<
     };
     let stream = stream(signature, output)?;
     Ok(Some(Method {
-        conditions: method.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
+        conditions: method.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
         signature: signature.clone(),
         call,
         stream,
@@ -242,20 +241,19 @@ fn refuse_at<T>(span: Span, signature: &Signature, why: &str) -> syn::Result<T> 
 /// `&self`, in either spelling.
 fn receiver(signature: &Signature) -> syn::Result<()> {
     const HELP: &str = "\nhelp: take `&self`, and keep what changes behind a lock";
-    let Some(Receiver { kind, self_token, .. }) = signature.receiver() else {
-        return refuse(&signature.ident, "has no `&self`");
-    };
-    match kind {
-        ReceiverKind::Reference(_, _, None) => Ok(()),
-        ReceiverKind::Reference(and, _, Some(_)) => {
-            let why = format!("takes `&mut self`, and the plugin is shared{HELP}");
-            refuse_at(and.span, signature, &why)
+    match &signature.receiver {
+        None => refuse(&signature.ident, "has no `&self`"),
+        Some(Receiver { reference: Some(_), mutability: None, .. }) => Ok(()),
+        Some(Receiver { reference: Some((and, _)), .. }) => {
+            refuse_at(and.span, signature, &format!("takes `&mut self`, and the plugin is shared{HELP}"))
         }
-        ReceiverKind::Typed(_, ty) => match &**ty {
+        Some(Receiver { ty: Some(ty), .. }) => match ty {
             Type::Reference(TypeReference { mutability: None, elem, .. }) if is_self(elem) => Ok(()),
             ty => refuse_at(ty.span(), signature, &format!("takes more than `&self`, and the plugin is shared{HELP}")),
         },
-        _ => refuse_at(self_token.span, signature, &format!("takes the plugin itself, which is shared{HELP}")),
+        Some(Receiver { self_token, .. }) => {
+            refuse_at(self_token.span, signature, &format!("takes the plugin itself, which is shared{HELP}"))
+        }
     }
 }
 
@@ -378,8 +376,36 @@ struct Parts {
 impl Parts {
     fn of(ty: &Type) -> Parts {
         let mut parts = Parts::default();
-        parts.visit_type_mut(&mut ty.clone());
+        parts.look_at(ty.to_token_stream());
         parts
+    }
+
+    fn look_at(&mut self, tokens: TokenStream) {
+        let mut tokens = tokens.into_iter().peekable();
+        // What borrows, if the lifetime that follows is not `'static`.
+        let mut borrow = None;
+        while let Some(token) = tokens.next() {
+            match &token {
+                TokenTree::Group(group) => self.look_at(group.stream()),
+                TokenTree::Ident(ident) if ident == "impl" => _ = self.impl_trait.get_or_insert(ident.span()),
+                TokenTree::Ident(ident) if ident == "Self" => _ = self.itself.get_or_insert(ident.span()),
+                TokenTree::Ident(ident) if ident == "BoxStream" => _ = self.stream.get_or_insert(ident.span()),
+                TokenTree::Punct(punct) if punct.as_char() == '&' => {
+                    borrow = Some(punct.span());
+                    if matches!(tokens.peek(), Some(TokenTree::Punct(next)) if next.as_char() == '\'') {
+                        continue;
+                    }
+                }
+                TokenTree::Punct(punct) if punct.as_char() == '\'' => {
+                    let owned = matches!(tokens.next(), Some(TokenTree::Ident(name)) if name == "static");
+                    borrow = (!owned).then(|| borrow.unwrap_or(punct.span()));
+                }
+                _ => {}
+            }
+            if let Some(span) = borrow.take() {
+                self.borrow.get_or_insert(span);
+            }
+        }
     }
 
     fn argument(&self) -> Option<(Span, &'static str)> {
@@ -395,36 +421,5 @@ impl Parts {
             .or(self.borrow.map(|span| {
                 (span, "returns something borrowed, and the plugin may be replaced after the call\nhelp: return something owned")
             }))
-    }
-}
-
-impl VisitMut for Parts {
-    fn visit_type_reference_mut(&mut self, reference: &mut TypeReference) {
-        let owned = reference.lifetime.as_ref().is_some_and(|lifetime| lifetime.ident == "static");
-        if !owned {
-            self.borrow.get_or_insert(reference.and_token.span);
-        }
-        visit_mut::visit_type_reference_mut(self, reference);
-    }
-
-    fn visit_lifetime_mut(&mut self, lifetime: &mut Lifetime) {
-        if lifetime.ident != "static" {
-            self.borrow.get_or_insert(lifetime.apostrophe);
-        }
-    }
-
-    fn visit_type_impl_trait_mut(&mut self, ty: &mut TypeImplTrait) {
-        self.impl_trait.get_or_insert(ty.impl_token.span);
-        visit_mut::visit_type_impl_trait_mut(self, ty);
-    }
-
-    fn visit_path_segment_mut(&mut self, segment: &mut PathSegment) {
-        if segment.ident == "Self" {
-            self.itself.get_or_insert(segment.ident.span());
-        }
-        if segment.ident == "BoxStream" {
-            self.stream.get_or_insert(segment.ident.span());
-        }
-        visit_mut::visit_path_segment_mut(self, segment);
     }
 }

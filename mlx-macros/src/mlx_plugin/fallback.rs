@@ -2,18 +2,16 @@
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Item, Path};
+use syn::{Data, Path};
 
-use super::{expand::object, valid::Contract};
+use super::{expand::object, item::Item, valid::Contract};
 
 /// The bodies never run: there is an error beside them.
 pub(super) fn fallback(item: &Item, contract: Option<&Contract>, krate: &Path) -> TokenStream {
-    let Item::Struct(item) = item else {
-        return TokenStream::new();
+    let item = match item {
+        Item::Type(item) if matches!(item.data, Data::Struct(_)) && item.generics.params.is_empty() => item,
+        _ => return TokenStream::new(),
     };
-    if !item.generics.params.is_empty() {
-        return TokenStream::new();
-    }
     let ident = &item.ident;
     // Any type is better than none.
     let contract = contract.map_or_else(|| quote!(dyn #krate::Monitoring), |contract| object(contract, krate));

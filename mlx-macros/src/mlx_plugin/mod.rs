@@ -3,11 +3,12 @@
 mod attr;
 mod expand;
 mod fallback;
+mod item;
 mod valid;
 
 use proc_macro2::TokenStream;
 use quote::quote;
-use syn::{Item, parse_quote};
+use syn::parse_quote;
 
 use crate::{docs, errors::Errors};
 
@@ -20,7 +21,7 @@ pub(crate) fn mlx_plugin(arguments: TokenStream, item: TokenStream) -> TokenStre
 fn added(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let errors = Errors::default();
     let arguments = attr::Arguments::parse(arguments, &errors);
-    let item: Item = match syn::parse2(item) {
+    let item = match item::Item::parse(item) {
         Ok(item) => item,
         Err(error) => return error.into_compile_error(),
     };
@@ -31,7 +32,7 @@ fn added(arguments: TokenStream, item: TokenStream) -> TokenStream {
         let fallback = fallback::fallback(&item, contract.as_ref(), &krate);
         return quote!(#errors #fallback);
     }
-    let (Some(contract), Some(plugin), Item::Struct(item)) = (contract, plugin, &item) else {
+    let (Some(contract), Some(plugin), item::Item::Type(item)) = (contract, plugin, &item) else {
         return TokenStream::new();
     };
     expand::expand(&plugin, &contract, &arguments, &krate, &docs::description(&item.attrs))

@@ -1,9 +1,9 @@
 //! What has to hold for a plugin. One function a rule; all mistakes are reported together.
 
 use proc_macro2::{Ident, Span};
-use syn::{Attribute, Generics, Item, ItemStruct, LitStr, Path, ext::IdentExt, spanned::Spanned};
+use syn::{Attribute, Data, DeriveInput, Generics, LitStr, Path, ext::IdentExt};
 
-use super::attr::Arguments;
+use super::{attr::Arguments, item::Item};
 use crate::{
     arguments::Named,
     casing,
@@ -113,40 +113,24 @@ pub(super) fn check(arguments: &Arguments, item: &Item, errors: &Errors) -> Opti
 }
 
 /// A struct and nothing else.
-fn structure<'a>(item: &'a Item, errors: &Errors) -> Option<&'a ItemStruct> {
+fn structure<'a>(item: &'a Item, errors: &Errors) -> Option<&'a DeriveInput> {
     let (span, what) = match item {
-        Item::Struct(item) => return Some(item),
-        Item::Enum(item) => {
-            errors.at(
-                item.enum_token.span,
-                format!(
-                    "#[mlx_plugin] belongs on a struct, not on an enum\n\
-                     help: wrap the enum: `struct {0}Plugin {{ inner: {0} }}`",
-                    item.ident
-                ),
-            );
-            return None;
-        }
-        Item::Union(item) => (item.union_token.span, "a union"),
-        Item::Fn(item) => (item.sig.fn_token.span, "a function"),
-        Item::Trait(item) => {
-            errors.at(
-                item.trait_token.span,
-                "#[mlx_plugin] belongs on a struct, not on a trait\nhelp: #[contract] makes a plugin type of a trait",
-            );
-            return None;
-        }
-        Item::Impl(item) => (item.impl_token.span, "an impl"),
-        Item::Mod(item) => (item.mod_token.span, "a module"),
-        Item::Type(item) => (item.type_token.span, "a type alias"),
-        other => (other.span(), "this"),
+        Item::Type(item) => match &item.data {
+            Data::Struct(_) => return Some(item),
+            Data::Enum(data) => {
+                let help = format!("an enum\nhelp: wrap the enum: `struct {0}Plugin {{ inner: {0} }}`", item.ident);
+                (data.enum_token.span, help)
+            }
+            Data::Union(data) => (data.union_token.span, "a union".to_owned()),
+        },
+        Item::Other { span, what } => (*span, (*what).to_owned()),
     };
     errors.at(span, format!("#[mlx_plugin] belongs on a struct, not on {what}"));
     None
 }
 
 /// One registration stands for one type.
-fn concrete(item: &ItemStruct, errors: &Errors) {
+fn concrete(item: &DeriveInput, errors: &Errors) {
     let Generics { params, .. } = &item.generics;
     if params.is_empty() {
         return;
@@ -248,7 +232,7 @@ fn backend(arguments: &Arguments, errors: &Errors) -> Backend {
     }
 }
 
-fn name(arguments: &Arguments, item: &ItemStruct, errors: &Errors) -> String {
+fn name(arguments: &Arguments, item: &DeriveInput, errors: &Errors) -> String {
     const FORM: &str = "small letters and digits in words joined by single hyphens, beginning with a letter";
     match &arguments.name {
         Some(text) => {

@@ -1,14 +1,19 @@
 //! The input of the derive, with its attributes parsed.
 
-use proc_macro2::{Span, TokenTree};
+use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{
-    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Member, Meta, Path, RangeLimits, Token, Type, ext::IdentExt,
-    meta::ParseNestedMeta, parenthesized, parse::ParseStream, spanned::Spanned,
+    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Member, Meta, Path, Token, Type, bracketed,
+    ext::IdentExt,
+    meta::ParseNestedMeta,
+    parenthesized,
+    parse::{ParseStream, Parser},
+    spanned::Spanned,
 };
 
 use crate::{
     casing, docs,
     errors::{Errors, duplicate, unknown},
+    expression::{self, number},
 };
 
 /// A type that derives `PluginConfig`.
@@ -429,7 +434,7 @@ fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
     if !meta.input.peek(Token![=]) {
         return Err(syn::Error::new(meta.path.span(), expected));
     }
-    match ungrouped(meta.value()?.parse()?) {
+    match expression::parse(meta.value()?)? {
         Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Ok(text),
         other => Err(syn::Error::new_spanned(other, expected)),
     }
@@ -451,7 +456,7 @@ fn value(meta: &ParseNestedMeta<'_>) -> syn::Result<Expr> {
         let key = key(meta);
         return Err(syn::Error::new(meta.path.span(), format!("expected a value: `{key} = …`")));
     }
-    Ok(ungrouped(meta.value()?.parse()?))
+    expression::parse(meta.value()?)
 }
 
 fn one_of(meta: &ParseNestedMeta<'_>) -> syn::Result<OneOf> {
@@ -459,11 +464,16 @@ fn one_of(meta: &ParseNestedMeta<'_>) -> syn::Result<OneOf> {
     if !meta.input.peek(Token![=]) {
         return Err(syn::Error::new(meta.path.span(), EXPECTED));
     }
-    let list = match ungrouped(meta.value()?.parse()?) {
-        Expr::Array(list) if !list.elems.is_empty() => list.elems,
-        other => return Err(syn::Error::new_spanned(other, EXPECTED)),
-    };
-    let values: Vec<Expr> = list.into_iter().map(ungrouped).collect();
+    let input = meta.value()?;
+    if !input.peek(syn::token::Bracket) {
+        return Err(syn::Error::new_spanned(expression::until_comma(input)?, EXPECTED));
+    }
+    let content;
+    let bracket = bracketed!(content in input);
+    if content.is_empty() {
+        return Err(syn::Error::new(bracket.span.join(), EXPECTED));
+    }
+    let values: Vec<Expr> = content.parse_terminated(expression::parse, Token![,])?.into_iter().collect();
     if let [Expr::Lit(syn::ExprLit { lit: Lit::Str(_), .. }), ..] = values.as_slice() {
         let text = |value: Expr| match value {
             Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
@@ -479,7 +489,7 @@ fn one_of(meta: &ParseNestedMeta<'_>) -> syn::Result<OneOf> {
 
 fn default(meta: &ParseNestedMeta<'_>, errors: &Errors) -> syn::Result<Default> {
     if meta.input.peek(Token![=]) {
-        return Ok(Default::Value(ungrouped(meta.value()?.parse()?)));
+        return Ok(Default::Value(expression::parse(meta.value()?)?));
     }
     if !meta.input.peek(syn::token::Paren) {
         return flag(meta).map(|()| Default::Bare);
@@ -513,7 +523,7 @@ fn inherited_default(input: ParseStream<'_>) -> syn::Result<(Name, Expr)> {
         Name { span: ident.span(), text: ident.unraw().to_string() }
     };
     input.parse::<Token![=]>()?;
-    Ok((name, ungrouped(input.parse()?)))
+    Ok((name, expression::parse(input)?))
 }
 
 fn range(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
@@ -527,18 +537,16 @@ fn range(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
     if content.is_empty() {
         return Err(syn::Error::new(meta.path.span(), expected));
     }
-    let given: Expr = content.parse()?;
-    if !content.is_empty() {
-        return Err(content.error(expected));
-    }
-    match ungrouped(given) {
-        Expr::Range(range) if range.start.is_some() || range.end.is_some() => Ok(Range {
-            min: range.start.map(|expr| ungrouped(*expr)),
-            max: range.end.map(|expr| ungrouped(*expr)),
-            exclusive: matches!(range.limits, RangeLimits::HalfOpen(_)),
-        }),
-        other => Err(syn::Error::new_spanned(other, expected)),
-    }
+    let tokens: TokenStream = content.parse()?;
+    let sides = expression::split_range(tokens.clone()).filter(|(low, high, _)| !low.is_empty() || !high.is_empty());
+    let Some((low, high, exclusive)) = sides else {
+        return Err(syn::Error::new_spanned(tokens, expected));
+    };
+    let end = |tokens: TokenStream| match tokens.is_empty() {
+        true => Ok(None),
+        false => expression::parse.parse2(tokens).map(Some),
+    };
+    Ok(Range { min: end(low)?, max: end(high)?, exclusive })
 }
 
 fn non_empty(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
@@ -550,31 +558,4 @@ fn non_empty(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
 
 fn key(meta: &ParseNestedMeta<'_>) -> String {
     meta.path.get_ident().map(ToString::to_string).unwrap_or_default()
-}
-
-/// A fragment that a `macro_rules!` captured arrives in an invisible group.
-fn ungrouped(mut expr: Expr) -> Expr {
-    while let Expr::Group(group) = expr {
-        expr = *group.expr;
-    }
-    expr
-}
-
-/// The value of a number written out, with its sign.
-pub(super) fn number(expr: &Expr) -> Option<f64> {
-    match expr {
-        Expr::Lit(syn::ExprLit { lit: Lit::Int(int), .. }) => int.base10_digits().parse().ok(),
-        Expr::Lit(syn::ExprLit { lit: Lit::Float(float), .. }) => float.base10_digits().parse().ok(),
-        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => number(expr).map(|number| -number),
-        _ => None,
-    }
-}
-
-/// The value of an integer written out, with its sign.
-pub(super) fn integer(expr: &Expr) -> Option<i128> {
-    match expr {
-        Expr::Lit(syn::ExprLit { lit: Lit::Int(int), .. }) => int.base10_digits().parse().ok(),
-        Expr::Unary(syn::ExprUnary { op: syn::UnOp::Neg(_), expr, .. }) => integer(expr).map(|number| -number),
-        _ => None,
-    }
 }

@@ -56,6 +56,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, parse_quote, spanned::Spanned};
 
 use super::attr::{self, Attr, Container, Data, Field, Name, OneOf, Range, Shape, Variant};
+use crate::expression;
 
 pub(super) fn expand(container: &Container<'_>) -> TokenStream {
     let bounds = Bounds::new(container);
@@ -819,13 +820,13 @@ fn more(field: &Field<'_>) -> Option<TokenStream> {
 
 /// A number written out. Its suffix, if it has one, is for the check.
 fn choice(number: &Expr) -> TokenStream {
-    match attr::integer(number) {
+    match expression::integer(number) {
         Some(integer) => {
             let integer = Literal::i128_unsuffixed(integer);
             quote!(Integer(#integer))
         }
         None => {
-            let float = Literal::f64_suffixed(attr::number(number).unwrap_or_default());
+            let float = Literal::f64_suffixed(expression::number(number).unwrap_or_default());
             quote!(Float(#float))
         }
     }
@@ -936,7 +937,7 @@ fn option(value: Option<impl ToTokens>) -> TokenStream {
 /// The ends of a range as `Option<Choice>`s.
 fn limits(range: &Range) -> (TokenStream, TokenStream, bool) {
     let limit = |end: Option<&Expr>| match end {
-        Some(expr) if attr::number(expr).is_none() => quote!(__mlx::config::Limit::number(#expr)),
+        Some(expr) if expression::number(expr).is_none() => quote!(__mlx::config::Limit::number(#expr)),
         literal => option(literal.map(|literal| {
             let choice = choice(literal);
             quote!(__mlx::config::Choice::#choice)

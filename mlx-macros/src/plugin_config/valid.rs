@@ -3,8 +3,11 @@
 use proc_macro2::Span;
 use syn::{Expr, ExprLit, Lit, spanned::Spanned};
 
-use super::attr::{self, Attr, Container, Data, Default, Field, Name, OneOf, Range, Shape, Variant};
-use crate::errors::{Errors, duplicate};
+use super::attr::{Attr, Container, Data, Default, Field, Name, OneOf, Range, Shape, Variant};
+use crate::{
+    errors::{Errors, duplicate},
+    expression::number,
+};
 
 pub(super) fn check(container: &Container<'_>, errors: &Errors) {
     no_union(container, errors);
@@ -245,7 +248,7 @@ fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
         |end: &&Expr| matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)));
     let is_no_length = |end: &&Expr| {
         matches!(end, Expr::Lit(_) | Expr::Unary(_))
-            && attr::number(end).is_none_or(|length| length < 0.0 || length.fract() != 0.0)
+            && number(end).is_none_or(|length| length < 0.0 || length.fract() != 0.0)
     };
     if let Some(end) = field.range.iter().flat_map(|attr| attr.value.ends()).find(is_text) {
         errors.on(end, "expected a number");
@@ -259,7 +262,7 @@ fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
 fn ranges_are_not_empty(field: &Field<'_>, errors: &Errors) {
     for (key, range) in [("range", &field.range), ("length", &field.length)] {
         let Some(Attr { value: Range { min: Some(low), max: Some(high), exclusive }, .. }) = range else { continue };
-        let (Some(min), Some(max)) = (attr::number(low), attr::number(high)) else { continue };
+        let (Some(min), Some(max)) = (number(low), number(high)) else { continue };
         if min > max || (*exclusive && min == max) {
             let span = low.span().join(high.span()).unwrap_or_else(|| low.span());
             errors.at(span, format!("the {key} is empty: no value is right"));
@@ -295,7 +298,7 @@ fn choices_are_unique(field: &Field<'_>, errors: &Errors) {
             }
         }
         Some(OneOf::Numbers(numbers)) => {
-            let values: Vec<_> = numbers.iter().map(attr::number).collect();
+            let values: Vec<_> = numbers.iter().map(number).collect();
             for (_, number) in numbers.iter().enumerate().filter(|(nth, _)| values[..*nth].contains(&values[*nth])) {
                 errors.on(number, duplicate("value", &quote::quote!(#number).to_string()));
             }
@@ -331,13 +334,13 @@ fn defaults_pass_their_checks(field: &Field<'_>, errors: &Errors) {
         _ => None,
     };
     let outside = |value: f64, Range { min, max, exclusive }: &Range| {
-        let above = min.as_ref().and_then(attr::number).is_some_and(|min| value < min);
-        let max = max.as_ref().and_then(attr::number);
+        let above = min.as_ref().and_then(number).is_some_and(|min| value < min);
+        let max = max.as_ref().and_then(number);
         above || max.is_some_and(|max| value > max || (*exclusive && value == max))
     };
-    let number = attr::number(default);
-    if let (Some(range), Some(number)) = (&field.range, number)
-        && outside(number, &range.value)
+    let default_number = number(default);
+    if let (Some(range), Some(value)) = (&field.range, default_number)
+        && outside(value, &range.value)
     {
         errors.on(default, "the default is outside the range");
     }
@@ -349,7 +352,7 @@ fn defaults_pass_their_checks(field: &Field<'_>, errors: &Errors) {
     let known = match field.one_of.as_ref().map(|attr| &attr.value) {
         Some(OneOf::Texts(texts)) => text.is_none_or(|text| texts.iter().any(|known| known.value() == text)),
         Some(OneOf::Numbers(numbers)) => {
-            number.is_none_or(|number| numbers.iter().any(|known| attr::number(known) == Some(number)))
+            default_number.is_none_or(|value| numbers.iter().any(|known| number(known) == Some(value)))
         }
         None => true,
     };
