@@ -274,6 +274,12 @@ impl Composition {
         self
     }
 
+    /// Looks references up where another composition does.
+    pub(crate) fn with_variables_of(mut self, other: &Composition) -> Self {
+        self.variables = other.variables.clone();
+        self
+    }
+
     /// The name.
     pub fn name(&self) -> &str {
         &self.name

@@ -416,6 +416,7 @@ async fn retire(
             match drain.await {
                 Ok((retired, mut stopped)) => {
                     stopped.found.extend(stop::shutdown(&step.id, retired.instance(), step.stop_timeout).await);
+                    stopped.found.extend(stop::release(&step.id, retired, step.stop_timeout).await);
                     stopped
                 }
                 Err(error) => {

@@ -11,12 +11,14 @@ mod status;
 mod step;
 mod stop;
 mod threads;
+mod watch;
 
 pub use apply::Applied;
 pub use change::Replacement;
 pub use difference::Why;
 pub use standalone::Standalone;
 pub use status::{PluginState, PluginStatus};
+pub use watch::{Watch, Watcher};
 
 use crate::{
     composition::{Composition, Plan},

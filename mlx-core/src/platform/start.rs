@@ -331,6 +331,7 @@ async fn check(
     };
     let mut diagnostics = vec![place(diagnostic)];
     diagnostics.extend(stop::shutdown(&step.id, &instance, step.stop_timeout).await.map(place));
+    diagnostics.extend(stop::release(&step.id, instance, step.stop_timeout).await.map(place));
     Err(Failure { diagnostics, kind })
 }
 
