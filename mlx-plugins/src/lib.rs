@@ -8,6 +8,7 @@ pub mod data_source;
 pub mod experiment_tracker;
 #[cfg(feature = "_http")]
 pub mod http;
+pub mod llm_provider;
 pub mod ml_platform;
 pub mod ml_trainer;
 #[cfg(feature = "_mlflow")]

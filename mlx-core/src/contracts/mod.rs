@@ -7,6 +7,7 @@ mod data_source;
 #[cfg(feature = "arrow")]
 mod dataframe;
 mod experiment_tracker;
+mod llm_provider;
 #[cfg(feature = "arrow")]
 mod ml_platform;
 #[cfg(feature = "arrow")]
@@ -26,6 +27,10 @@ pub use data_source::{ConnectionInfo, DataSource, WriteMode};
 #[cfg(feature = "arrow")]
 pub use dataframe::DataFrame;
 pub use experiment_tracker::{ExperimentTracker, Metric, NewRun, Run, RunStatus};
+pub use llm_provider::{
+    ChatEvent, ChatFormat, ChatMessage, ChatReply, ChatRequest, ChatRole, EmbeddingRequest, Embeddings, FinishReason,
+    LlmProvider, Tool, ToolCall, Usage,
+};
 #[cfg(feature = "arrow")]
 pub use ml_platform::{JobState, JobStatus, MlPlatform, TrainingJob};
 #[cfg(feature = "arrow")]
@@ -47,6 +52,7 @@ pub const KINDS: &[&KindInfo] = &[
     #[cfg(feature = "arrow")]
     <dyn DataSource>::INFO,
     <dyn ExperimentTracker>::INFO,
+    <dyn LlmProvider>::INFO,
     #[cfg(feature = "arrow")]
     <dyn MlPlatform>::INFO,
     #[cfg(feature = "arrow")]

@@ -141,7 +141,6 @@ pub const PLANNED_TYPES: &[&str] = &[
     "compute_backend",
     "configuration",
     "feature_store",
-    "llm_provider",
     "plugin_system",
     "vector_database",
     "workflow_engine",

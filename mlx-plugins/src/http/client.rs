@@ -37,9 +37,19 @@ pub(crate) struct Request {
     query: Vec<(&'static str, String)>,
     headers: HeaderMap,
     body: Vec<u8>,
-    idempotent: bool,
+    repeat: Repeat,
     deadline: Option<Duration>,
     limit: usize,
+}
+
+/// When a call may be made again.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Repeat {
+    Never,
+    /// When the server has certainly not begun with it.
+    Refused,
+    /// Whenever it may help.
+    Always,
 }
 
 /// An answer with a status of success.
@@ -49,6 +59,19 @@ pub(crate) struct Reply {
     pub(crate) body: Vec<u8>,
     system: &'static str,
     operation: &'static str,
+}
+
+/// An attempt without an answer.
+struct Failure {
+    error: Error,
+    /// Whether the server may have got the request.
+    reached: bool,
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Failure { error, reached: false }
+    }
 }
 
 enum Answer {
@@ -61,7 +84,7 @@ impl Request {
     /// Repeating a `GET`, `HEAD`, `PUT` or `DELETE` is safe by RFC 9110, section 9.2.2; of others the plugin has to
     /// say so.
     pub(crate) fn new(operation: &'static str, method: Method, path: impl Into<String>) -> Self {
-        let idempotent = method.is_idempotent();
+        let repeat = if method.is_idempotent() { Repeat::Always } else { Repeat::Never };
         Request {
             operation,
             method,
@@ -69,7 +92,7 @@ impl Request {
             query: Vec::new(),
             headers: HeaderMap::new(),
             body: Vec::new(),
-            idempotent,
+            repeat,
             deadline: None,
             limit: REPLY_LIMIT,
         }
@@ -102,7 +125,14 @@ impl Request {
 
     /// Says that carrying it out twice does no harm.
     pub(crate) fn idempotent(mut self) -> Self {
-        self.idempotent = true;
+        self.repeat = Repeat::Always;
+        self
+    }
+
+    /// Says that it may be made again when the server has not begun with it: it could not be reached, or answered with a
+    /// status of 429 or 503.
+    pub(crate) fn retry_refused(mut self) -> Self {
+        self.repeat = self.repeat.max(Repeat::Refused);
         self
     }
 
@@ -162,6 +192,11 @@ impl Client {
         self
     }
 
+    /// How long the server may be silent.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.config.timeout
+    }
+
     /// The address, always with a `/` at its end.
     pub(crate) fn base(&self) -> &Url {
         &self.base
@@ -204,29 +239,32 @@ impl Client {
         let ends = Instant::now() + request.deadline.unwrap_or(self.config.deadline);
         let mut attempt = 1;
         loop {
-            let (error, wait) = match self.attempt(request).await {
+            let (error, needed, wait) = match self.attempt(request).await {
                 Ok(response) if response.status().is_success() && !whole => return Ok(Answer::Open(response)),
                 Ok(response) if response.status().is_success() => match self.read(request, response).await {
                     Ok(reply) => return Ok(Answer::Whole(reply)),
-                    Err(error) => (error, None),
+                    Err(error) if error.kind().is_transient() => (error, Repeat::Always, None),
+                    Err(error) => return Err(error),
                 },
                 Ok(response) => {
                     let status = response.status();
                     let wait = retry::retry_after(response.headers(), SystemTime::now());
                     let error = self.refusal(request, response).await.into_error();
-                    let again = match status {
-                        StatusCode::UNAUTHORIZED => attempt == 1 && self.authentication.refused(),
-                        status => retry::is_transient(status) && request.idempotent,
-                    };
-                    if !again {
-                        return Err(error);
+                    match status {
+                        // Nothing was done, and the next attempt has other credentials.
+                        StatusCode::UNAUTHORIZED if attempt == 1 && self.authentication.refused() => {
+                            (error, Repeat::Never, None)
+                        }
+                        status if retry::is_refused(status) => (error, Repeat::Refused, wait),
+                        status if retry::is_transient(status) => (error, Repeat::Always, wait),
+                        _ => return Err(error),
                     }
-                    (error, wait)
                 }
-                Err(error) => (error, None),
+                Err(Failure { error, .. }) if !error.kind().is_transient() => return Err(error),
+                Err(Failure { error, reached: false }) => (error, Repeat::Refused, None),
+                Err(Failure { error, reached: true }) => (error, Repeat::Always, None),
             };
-            let renewed = error.kind() == ErrorKind::Denied;
-            if !renewed && (!request.idempotent || !error.kind().is_transient() || attempt >= self.config.attempts) {
+            if request.repeat < needed || attempt >= self.config.attempts {
                 return Err(error);
             }
             attempt += 1;
@@ -239,7 +277,7 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Response> {
+    async fn attempt(&self, request: &Request) -> Result<Response, Failure> {
         let mut url = self
             .base
             .join(&request.path)
@@ -253,7 +291,10 @@ impl Client {
             headers.insert(AUTHORIZATION, authorization);
         }
         let sent = self.http.request(request.method.clone(), url).headers(headers).body(request.body.clone()).send();
-        sent.await.map_err(|error| self.broken(request.operation, error))
+        sent.await.map_err(|error| {
+            let reached = !error.is_connect();
+            Failure { error: self.broken(request.operation, error), reached }
+        })
     }
 
     async fn read(&self, request: &Request, response: Response) -> Result<Reply> {

@@ -5,8 +5,8 @@
 //! describes each call as a request. What the client promises to all of them:
 //!
 //! - A call ends within [`deadline`](HttpConfig::deadline), retries included. Dropping its future ends it at once.
-//! - Only a call that says it is idempotent is repeated: after a failure to connect, a connection that broke, and the
-//!   status codes 429, 502, 503 and 504. The waits grow exponentially with full jitter
+//! - A call that says it is idempotent is repeated: after a failure to connect, a connection that broke, and the
+//!   status codes 429, 502, 503 and 504. Others are not, or only where the server has certainly not begun. The waits grow exponentially with full jitter
 //!   (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), and are never shorter than the
 //!   server's `Retry-After` (RFC 9110, section 10.2.3).
 //! - A reply that is cut off is an error, never a shorter reply: a body is whole or not there.

@@ -6,15 +6,14 @@ use std::time::{Duration, SystemTime};
 /// The first wait is at most this long, each further one at most twice the one before.
 const FIRST: Duration = Duration::from_millis(100);
 
-/// Statuses that say "not now": the request has not been carried out, or may be asked again.
+/// Statuses by which a server says that it has not begun, and may be asked again.
+pub(super) fn is_refused(status: StatusCode) -> bool {
+    matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE)
+}
+
+/// Statuses after which another attempt may succeed, while nobody knows what became of this one.
 pub(super) fn is_transient(status: StatusCode) -> bool {
-    matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS
-            | StatusCode::BAD_GATEWAY
-            | StatusCode::SERVICE_UNAVAILABLE
-            | StatusCode::GATEWAY_TIMEOUT
-    )
+    matches!(status, StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT)
 }
 
 /// The wait before attempt `next` (the second is 2): exponential with full jitter. `random` is from 0 to 1.

@@ -1,7 +1,7 @@
 //! A requirement that nothing can meet.
 use mlx_core::prelude::*;
 
-#[mlx_plugin(type = "data_source", requires = ["type:llm_provider"])]
+#[mlx_plugin(type = "data_source", requires = ["type:feature_store"])]
 struct Warehouse;
 
 fn main() {}
