@@ -10,4 +10,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod mlflow;
+mod openai;
 mod server;

@@ -29,6 +29,11 @@ pub(crate) fn installed(name: &str) -> PathBuf {
     venv
 }
 
+/// A file beside `install.py`.
+pub(crate) fn beside(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/servers").join(name)
+}
+
 /// How to start a server.
 pub(crate) struct Launch {
     pub(crate) name: &'static str,
@@ -52,12 +57,19 @@ pub(crate) struct Server {
 impl Server {
     /// Starts a server, and waits until it is ready. `launch` is given the port and the folder.
     pub(crate) async fn start(launch: impl FnOnce(u16, &Path) -> Launch) -> Server {
+        let mut server = Server::begin(launch);
+        server.wait().await;
+        server
+    }
+
+    /// Starts a server, and does not wait for it.
+    pub(crate) fn begin(launch: impl FnOnce(u16, &Path) -> Launch) -> Server {
         // Free now; whoever takes it in between makes the start fail, not the test pass.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let folder = tempfile::tempdir().unwrap();
         let launch = launch(port, folder.path());
         let mut server = Server { launch, child: None, port, folder };
-        server.restart().await;
+        server.spawn();
         server
     }
 
@@ -68,6 +80,11 @@ impl Server {
 
     /// Starts it again on the same port, with what it left in its folder.
     pub(crate) async fn restart(&mut self) {
+        self.spawn();
+        self.wait().await;
+    }
+
+    fn spawn(&mut self) {
         assert!(self.child.is_none(), "{} runs already", self.launch.name);
         let log = File::options().append(true).create(true).open(self.folder.path().join("log")).unwrap();
         let child = Command::new(installed(self.launch.name).join(self.launch.program))
@@ -81,7 +98,6 @@ impl Server {
             .spawn()
             .unwrap_or_else(|error| panic!("{}: {error}", self.launch.name));
         self.child = Some(child);
-        self.wait().await;
     }
 
     async fn wait(&mut self) {
