@@ -18,6 +18,7 @@ pub mod model_server;
 pub mod monitoring;
 pub mod security;
 pub mod serving_platform;
+pub mod workflow_engine;
 
 #[cfg(feature = "_linear-model")]
 mod linear_model;

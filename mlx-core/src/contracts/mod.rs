@@ -19,6 +19,7 @@ mod model_server;
 mod monitoring;
 mod security;
 mod serving_platform;
+mod workflow_engine;
 
 #[cfg(feature = "arrow")]
 pub use data_processor::{DataProcessor, SchemaReport, SchemaViolation};
@@ -42,6 +43,7 @@ pub use model_server::ModelServer;
 pub use monitoring::{Measurement, MeasurementKind, Monitoring};
 pub use security::{Credential, Principal, Security};
 pub use serving_platform::{Deployment, Endpoint, ServingPlatform};
+pub use workflow_engine::{WorkflowEngine, WorkflowRequest, WorkflowRun};
 
 use crate::plugin::{KindInfo, PluginKind};
 
@@ -63,4 +65,5 @@ pub const KINDS: &[&KindInfo] = &[
     <dyn Monitoring>::INFO,
     <dyn Security>::INFO,
     <dyn ServingPlatform>::INFO,
+    <dyn WorkflowEngine>::INFO,
 ];

@@ -82,10 +82,24 @@ pub struct PipelineResult {
     pub steps: Vec<StepResult>,
     /// Why it did not succeed.
     pub error: Option<String>,
-    pub(super) error_kind: Option<ErrorKind>,
+    /// What a caller can do about it.
+    pub error_kind: Option<ErrorKind>,
 }
 
 impl PipelineResult {
+    /// The result of a run, without its steps.
+    pub fn new(pipeline: impl Into<String>, run_id: impl Into<String>, status: ComponentStatus) -> Self {
+        PipelineResult {
+            pipeline: pipeline.into(),
+            run_id: run_id.into(),
+            status,
+            duration: Duration::ZERO,
+            steps: Vec::new(),
+            error: None,
+            error_kind: None,
+        }
+    }
+
     /// A step by name.
     pub fn step(&self, name: &str) -> Option<&StepResult> {
         self.steps.iter().find(|step| step.name == name)
@@ -143,6 +157,23 @@ impl PipelineResult {
 }
 
 impl StepResult {
+    /// A step in this state.
+    pub fn new(name: impl Into<String>, state: StepState) -> Self {
+        StepResult {
+            name: name.into(),
+            state,
+            result: ComponentResult::default(),
+            attempts: 0,
+            duration: Duration::ZERO,
+            restored: false,
+            error: None,
+            error_kind: None,
+            diagnostics: Vec::new(),
+            path: String::new(),
+            location: None,
+        }
+    }
+
     /// The result as JSON; the duration is in seconds.
     pub fn to_json(&self) -> Json {
         json!({

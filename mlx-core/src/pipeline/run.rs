@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Code, Diagnostic, Error, ErrorKind, Result},
-    plugin::{ComponentResult, ComponentStatus, ExecutionContext, Peers},
+    plugin::{ComponentStatus, ExecutionContext, Peers},
 };
 use serde_json::{Map, Value as Json};
 use std::{
@@ -79,6 +79,11 @@ impl PipelineRun {
     pub fn input(mut self, input: impl Into<Json>) -> Self {
         self.input = input.into();
         self
+    }
+
+    /// The run's id; one that resumes takes the id of its record when it begins.
+    pub fn id(&self) -> &str {
+        self.context.run_id()
     }
 
     /// Sets the run's id; it has a random one otherwise.
@@ -506,30 +511,20 @@ impl Runner<'_> {
         let duration = began.elapsed();
         self.events.send(PipelineEventKind::Finished { status, duration });
         Ok(PipelineResult {
-            pipeline: self.pipeline.name.clone(),
-            run_id: self.context.run_id().to_owned(),
-            status,
             duration,
             steps: std::mem::take(&mut self.results),
             error,
             error_kind: kind,
+            ..PipelineResult::new(&self.pipeline.name, self.context.run_id(), status)
         })
     }
 }
 
 fn pending(step: &Step) -> StepResult {
     StepResult {
-        name: step.name().to_owned(),
-        state: StepState::Pending,
-        result: ComponentResult::default(),
-        attempts: 0,
-        duration: Default::default(),
-        restored: false,
-        error: None,
-        error_kind: None,
-        diagnostics: Vec::new(),
         path: step.path.clone(),
         location: step.location.clone(),
+        ..StepResult::new(step.name(), StepState::Pending)
     }
 }
 

@@ -136,12 +136,5 @@ impl Cardinality {
 }
 
 /// Plugin types that are planned and have no contract in this version. Their names are reserved.
-pub const PLANNED_TYPES: &[&str] = &[
-    "cloud_provider",
-    "compute_backend",
-    "configuration",
-    "feature_store",
-    "plugin_system",
-    "vector_database",
-    "workflow_engine",
-];
+pub const PLANNED_TYPES: &[&str] =
+    &["cloud_provider", "compute_backend", "configuration", "feature_store", "plugin_system", "vector_database"];
