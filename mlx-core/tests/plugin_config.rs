@@ -818,7 +818,9 @@ mod further {
             "type": "string", "pattern": "^/", "title": "Where it is",
             "description": "A folder that nothing else writes to.",
         });
-        assert_eq!([property("path"), property("dir"), property("folder")], [path.clone(), path.clone(), path]);
+        let mut alias = path.clone();
+        alias["x-mlx-alias-of"] = "path".into();
+        assert_eq!([property("path"), property("dir"), property("folder")], [path, alias.clone(), alias]);
         assert_eq!(schema["allOf"][0]["oneOf"][1], json!({"required": ["dir"]}));
         assert_eq!(property("size")["examples"], json!(["1GiB"]));
         assert_eq!(property("size")["default"], "64MiB");

@@ -1,12 +1,20 @@
-//! The file that a user writes.
+//! What a user writes: the whole composition, and one file of it.
 
+use super::{
+    CompositionBuilder, PluginEntry,
+    entry::{Change, Names},
+    include,
+    overrides::Override,
+    profile::Profile,
+    variables,
+};
 use crate::{
     config::{ConfigValue, Located, Reader},
-    diagnostics::{Code, Diagnostic, Error, Location, Result, Source, listing, nearest},
-    plugin::{Declared, PluginKind},
-    value::{self, Node, System, Variables, json, yaml},
+    diagnostics::{Diagnostic, Error, Result, Source},
+    plugin::PluginKind,
+    value::{Map, Node, System, Variables, json, yaml},
 };
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
 
 /// Which plugins make up a platform, and how they are set up.
 ///
@@ -38,103 +46,24 @@ pub struct Composition {
     pub(super) plugins: Vec<PluginEntry>,
     pub(super) conflicts: Vec<Vec<Located<String>>>,
     pub(super) precedence: Vec<Preference>,
-    profiles: BTreeMap<String, Profile>,
+    pub(super) profiles: BTreeMap<String, Profile>,
+    /// What `${name}` stands for.
+    pub(super) definitions: Map,
+    /// What the program lays over the settings, in order.
+    pub(super) overrides: Vec<Override>,
     pub(super) problems: Vec<Diagnostic>,
     pub(super) variables: Arc<dyn Variables>,
 }
 
-/// One plugin of a composition.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PluginEntry {
-    /// The plugin type.
-    pub kind: Located<String>,
-    /// The plugin's name.
-    pub name: Located<String>,
-    /// The id it runs under; its name when `None`. Needed when one plugin runs several times.
-    pub id: Option<Located<String>>,
-    /// Its settings, not yet read.
-    pub config: Node,
-    /// Whether it is part of the platform.
-    pub enabled: bool,
-    /// Whether it is the one meant when only its type is asked for.
-    pub default: bool,
-    /// What happens to the platform when it does not start.
-    pub on_failure: OnFailure,
-    /// How long its start may take.
-    pub start_timeout: Duration,
-    /// How long calls in flight may take to finish, and then its stop.
-    pub stop_timeout: Duration,
-    /// Where it stands in the composition: `plugins[2]`.
-    pub path: String,
-    /// Where it was written.
-    pub location: Option<Location>,
-}
-
-/// What happens to a platform when a plugin does not start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OnFailure {
-    /// Everything that was started is stopped again.
-    #[default]
-    Abort,
-    /// The platform starts without it, and without what requires it.
-    Continue,
-}
-
-impl OnFailure {
-    /// As in a composition: `abort` or `continue`.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            OnFailure::Abort => "abort",
-            OnFailure::Continue => "continue",
-        }
-    }
-}
-
-/// Who runs when a type or capability has several plugins that cannot run together.
-#[derive(Clone, Debug)]
-pub(super) struct Preference {
-    /// The plugin type or capability.
-    pub(super) of: Located<String>,
-    /// Names or ids, the preferred first.
-    pub(super) order: Vec<Located<String>>,
-}
-
-/// Changes to a composition for one environment.
-#[derive(Clone, Debug, Default)]
-struct Profile {
-    plugins: Vec<Override>,
-}
-
-#[derive(Clone, Debug)]
-struct Override {
-    kind: Option<Located<String>>,
-    name: Located<String>,
-    config: Option<Node>,
-    enabled: Option<bool>,
-    path: String,
-}
-
-const FIELDS: &[&str] = &["name", "description", "components", "plugins", "conflicts", "precedence", "profiles"];
-const PLUGIN_FIELDS: &[&str] =
-    &["type", "name", "id", "config", "enabled", "default", "on_failure", "start_timeout", "stop_timeout"];
-const OVERRIDE_FIELDS: &[&str] = &["type", "name", "config", "enabled"];
-
-/// How long a start may take unless the composition says otherwise.
-pub const START_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// How long a stop may take unless the composition says otherwise.
-pub const STOP_TIMEOUT: Duration = Duration::from_secs(30);
-
 impl Composition {
-    /// Reads a composition from a file: YAML (`.yaml`, `.yml`) or JSON (`.json`).
+    /// Reads a composition from a file, YAML (`.yaml`, `.yml`), TOML (`.toml`) or JSON (`.json`), and from those that it
+    /// includes or extends.
     ///
     /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) when the file cannot be read or is malformed.
+    /// [`Invalid`](crate::ErrorKind::Invalid) when a file cannot be read or is malformed, or files include each other in
+    /// a circle.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let node = value::read_file(path).map_err(|found| Error::from_diagnostics(path.display(), found))?;
-        Ok(Composition::from_node(&node))
+        include::read_file(path.as_ref())
     }
 
     /// Reads a composition from YAML.
@@ -142,9 +71,16 @@ impl Composition {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the text is malformed.
     pub fn from_yaml(text: &str) -> Result<Self> {
-        let node = yaml::parse(&Source::new("<yaml>", text))
-            .map_err(|found| Error::from_diagnostics("the composition", found))?;
-        Ok(Composition::from_node(&node))
+        Composition::from_text(yaml::parse(&Source::new("<yaml>", text)))
+    }
+
+    /// Reads a composition from TOML.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::ErrorKind::Invalid) when the text is malformed.
+    #[cfg(feature = "toml")]
+    pub fn from_toml(text: &str) -> Result<Self> {
+        Composition::from_text(crate::value::toml::parse(&Source::new("<toml>", text)))
     }
 
     /// Reads a composition from JSON text.
@@ -152,9 +88,11 @@ impl Composition {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the text is malformed.
     pub fn from_json(text: &str) -> Result<Self> {
-        let node = json::parse(&Source::new("<json>", text))
-            .map_err(|found| Error::from_diagnostics("the composition", found))?;
-        Ok(Composition::from_node(&node))
+        Composition::from_text(json::parse(&Source::new("<json>", text)))
+    }
+
+    fn from_text(read: std::result::Result<Node, Vec<Diagnostic>>) -> Result<Self> {
+        include::read_text(&read.map_err(|found| Error::from_diagnostics("the composition", found))?)
     }
 
     /// A composition made by the program.
@@ -162,7 +100,7 @@ impl Composition {
         CompositionBuilder { composition: Composition::empty() }
     }
 
-    fn empty() -> Self {
+    pub(super) fn empty() -> Self {
         Composition {
             name: String::new(),
             description: String::new(),
@@ -171,99 +109,10 @@ impl Composition {
             conflicts: Vec::new(),
             precedence: Vec::new(),
             profiles: BTreeMap::new(),
+            definitions: Map::default(),
+            overrides: Vec::new(),
             problems: Vec::new(),
             variables: Arc::new(System),
-        }
-    }
-
-    fn from_node(node: &Node) -> Self {
-        let mut cx = Reader::literal();
-        let mut composition = Composition::empty();
-        if let Some(mut fields) = cx.fields(node) {
-            let text = |value: Option<Option<String>>| value.flatten().unwrap_or_default();
-            composition.name = text(cx.field(&mut fields, "name", None));
-            composition.description = text(cx.field(&mut fields, "description", None));
-            composition.components = cx.field(&mut fields, "components", Some(Vec::new)).unwrap_or_default();
-            composition.conflicts = cx.field(&mut fields, "conflicts", Some(Vec::new)).unwrap_or_default();
-            let precedence = cx.field::<Option<Node>>(&mut fields, "precedence", None).flatten();
-            if let Some(node) = precedence {
-                composition.precedence = cx.nested("precedence", |cx| Preference::read(&node, cx));
-            }
-            let plugins: Vec<Node> = cx.field(&mut fields, "plugins", Some(Vec::new)).unwrap_or_default();
-            cx.nested("plugins", |cx| {
-                for (index, node) in plugins.iter().enumerate() {
-                    composition.plugins.extend(cx.element(index, |cx| PluginEntry::read(node, cx)));
-                }
-            });
-            let profiles: BTreeMap<String, Node> =
-                cx.field(&mut fields, "profiles", Some(BTreeMap::new)).unwrap_or_default();
-            cx.nested("profiles", |cx| {
-                for (name, node) in profiles {
-                    let profile = cx.nested(name.clone(), |cx| Profile::read(&node, cx));
-                    composition.profiles.insert(name, profile);
-                }
-            });
-            cx.unknown_keys(fields, FIELDS);
-        }
-        composition.problems = cx.into_parts().0;
-        composition
-    }
-
-    /// Applies a profile: its settings are laid over those of the plugins it names.
-    ///
-    /// # Errors
-    /// [`Invalid`](crate::ErrorKind::Invalid) for a profile that does not exist, or that names a plugin the
-    /// composition does not have.
-    pub fn with_profile(mut self, name: &str) -> Result<Self> {
-        let Some(profile) = self.profiles.get(name).cloned() else {
-            let known = || self.profiles.keys().map(String::as_str);
-            let mut diagnostic =
-                Diagnostic::error(Code::UnknownProfile, format!("the composition has no profile `{name}`"));
-            if let Some(near) = nearest(name, known()) {
-                diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
-            }
-            diagnostic = match self.profiles.is_empty() {
-                true => diagnostic.help("it has no profiles"),
-                false => diagnostic.help(format!("the profiles are {}", listing(known()))),
-            };
-            return Err(Error::from_diagnostics("the composition", vec![diagnostic]));
-        };
-        let mut found = Vec::new();
-        for change in profile.plugins {
-            let matches = |entry: &PluginEntry| {
-                entry.id() == change.name.as_str() && change.kind.as_ref().is_none_or(|kind| kind.value == *entry.kind)
-            };
-            let count = self.plugins.iter().filter(|entry| matches(entry)).count();
-            match (count, self.plugins.iter_mut().find(|entry| matches(entry))) {
-                (1, Some(entry)) => {
-                    entry.enabled = change.enabled.unwrap_or(entry.enabled);
-                    if let Some(config) = change.config {
-                        entry.config.merge(config);
-                    }
-                }
-                (0, _) => found.push(
-                    Diagnostic::error(
-                        Code::UnknownProfile,
-                        format!("the profile `{name}` changes `{}`, which the composition does not have", *change.name),
-                    )
-                    .at(change.name.location.as_ref())
-                    .in_path(change.path)
-                    .help(format!("the plugins are {}", listing(self.plugins.iter().map(PluginEntry::id)))),
-                ),
-                _ => found.push(
-                    Diagnostic::error(
-                        Code::UnknownProfile,
-                        format!("`{}` is ambiguous: {count} plugins run under it", *change.name),
-                    )
-                    .at(change.name.location.as_ref())
-                    .in_path(change.path)
-                    .help("add `type: …`"),
-                ),
-            }
-        }
-        match found.is_empty() {
-            true => Ok(self),
-            false => Err(Error::from_diagnostics("the composition", found)),
         }
     }
 
@@ -322,65 +171,79 @@ impl fmt::Debug for Composition {
     }
 }
 
-impl PluginEntry {
-    /// An entry made by the program: a plugin by type and name, with its settings as JSON.
-    pub fn of(kind: impl Into<String>, name: impl Into<String>, config: impl Into<Node>) -> Self {
-        let (kind, name): (String, String) = (kind.into(), name.into());
-        PluginEntry { config: config.into(), ..PluginEntry::new(kind.into(), name.into(), String::new()) }
-    }
+/// Who runs when a type or capability has several plugins that cannot run together.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Preference {
+    /// The plugin type or capability.
+    pub(super) of: Located<String>,
+    /// Names or ids, the preferred first.
+    pub(super) order: Vec<Located<String>>,
+}
 
-    fn new(kind: Located<String>, name: Located<String>, path: String) -> Self {
-        PluginEntry {
-            location: name.location.clone(),
-            kind,
-            name,
-            id: None,
-            config: Node::empty_map(),
-            enabled: true,
-            default: false,
-            on_failure: OnFailure::Abort,
-            start_timeout: START_TIMEOUT,
-            stop_timeout: STOP_TIMEOUT,
-            path,
-        }
-    }
+/// What one file says, without those that it names.
+#[derive(Default)]
+pub(super) struct Document {
+    pub(super) name: Option<String>,
+    pub(super) description: Option<String>,
+    pub(super) extends: Option<Located<String>>,
+    pub(super) include: Vec<Located<String>>,
+    pub(super) components: Vec<Located<String>>,
+    pub(super) variables: Map,
+    pub(super) plugins: Vec<Change>,
+    pub(super) conflicts: Vec<Vec<Located<String>>>,
+    pub(super) precedence: Vec<Preference>,
+    pub(super) profiles: BTreeMap<String, Profile>,
+    pub(super) problems: Vec<Diagnostic>,
+}
 
-    /// Reads an entry. It is kept when its type and name can be read, whatever else is wrong with it, so that
-    /// what depends on it is not reported as well.
-    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-        let mut fields = cx.fields(node)?;
-        let kind = cx.field::<Located<String>>(&mut fields, "type", None);
-        let name = cx.field::<Located<String>>(&mut fields, "name", None);
-        let id = cx.field::<Option<Located<String>>>(&mut fields, "id", None).flatten();
-        let config = cx.field::<Option<Node>>(&mut fields, "config", None).flatten();
-        let enabled = cx.field(&mut fields, "enabled", Some(|| true)).unwrap_or(true);
-        let default = cx.field(&mut fields, "default", Some(|| false)).unwrap_or(false);
-        let on_failure = cx.field::<Option<Located<String>>>(&mut fields, "on_failure", None).flatten();
-        let on_failure = on_failure.map_or(OnFailure::Abort, |text| match text.as_str() {
-            "abort" => OnFailure::Abort,
-            "continue" => OnFailure::Continue,
-            other => {
-                cx.nested("on_failure", |cx| cx.unknown_variant(other, &["abort", "continue"], text.location.as_ref()));
-                OnFailure::Abort
+const FIELDS: &[&str] = &[
+    "name",
+    "description",
+    "extends",
+    "include",
+    "components",
+    "variables",
+    "plugins",
+    "conflicts",
+    "precedence",
+    "profiles",
+];
+
+impl Document {
+    pub(super) fn read(node: &Node) -> Self {
+        let mut cx = Reader::literal();
+        let mut document = Document::default();
+        if let Some(mut fields) = cx.fields(node) {
+            document.name = cx.field(&mut fields, "name", None).flatten();
+            document.description = cx.field(&mut fields, "description", None).flatten();
+            document.extends = cx.field(&mut fields, "extends", None).flatten();
+            document.include = cx.field(&mut fields, "include", Some(Vec::new)).unwrap_or_default();
+            document.components = cx.field(&mut fields, "components", Some(Vec::new)).unwrap_or_default();
+            document.variables = variables::read(&mut fields, &mut cx);
+            document.conflicts = cx.field(&mut fields, "conflicts", Some(Vec::new)).unwrap_or_default();
+            let precedence = cx.field::<Option<Node>>(&mut fields, "precedence", None).flatten();
+            if let Some(node) = precedence {
+                document.precedence = cx.nested("precedence", |cx| Preference::read(&node, cx));
             }
-        });
-        let start_timeout = cx.field(&mut fields, "start_timeout", Some(|| START_TIMEOUT)).unwrap_or(START_TIMEOUT);
-        let stop_timeout = cx.field(&mut fields, "stop_timeout", Some(|| STOP_TIMEOUT)).unwrap_or(STOP_TIMEOUT);
-        cx.unknown_keys(fields, PLUGIN_FIELDS);
-        for (key, text) in [("name", name.as_ref()), ("id", id.as_ref())] {
-            if let Some(text) = text.filter(|text| text.trim().is_empty()) {
-                cx.nested(key, |cx| cx.error(Code::WrongLength, "it must not be empty", text.location.as_ref()));
-            }
+            let plugins: Vec<Node> = cx.field(&mut fields, "plugins", Some(Vec::new)).unwrap_or_default();
+            let names = if document.extends.is_some() { Names::TypeAndId } else { Names::Both };
+            cx.nested("plugins", |cx| {
+                for (index, node) in plugins.iter().enumerate() {
+                    document.plugins.extend(cx.element(index, |cx| Change::read(node, names, cx)));
+                }
+            });
+            let profiles: BTreeMap<String, Node> =
+                cx.field(&mut fields, "profiles", Some(BTreeMap::new)).unwrap_or_default();
+            cx.nested("profiles", |cx| {
+                for (name, node) in profiles {
+                    let profile = cx.nested(name.clone(), |cx| Profile::read(&node, &name, cx));
+                    document.profiles.insert(name, profile);
+                }
+            });
+            cx.unknown_keys(fields, FIELDS);
         }
-        let mut entry = PluginEntry::new(kind?, name?, cx.path());
-        // What is missing from absent settings is missing from the entry.
-        entry.config = config.unwrap_or_else(|| Node { location: entry.location.clone(), ..Node::empty_map() });
-        Some(PluginEntry { id, enabled, default, on_failure, start_timeout, stop_timeout, ..entry })
-    }
-
-    /// The id that the plugin runs under.
-    pub fn id(&self) -> &str {
-        self.id.as_ref().map_or(self.name.as_str(), |id| id.as_str())
+        document.problems = cx.into_parts().0;
+        document
     }
 }
 
@@ -394,127 +257,6 @@ impl Preference {
             preferences.extend(order.map(|order| Preference { of, order }));
         }
         preferences
-    }
-}
-
-impl Profile {
-    fn read(node: &Node, cx: &mut Reader<'_>) -> Self {
-        let mut profile = Profile::default();
-        let Some(mut fields) = cx.fields(node) else { return profile };
-        let plugins: Vec<Node> = cx.field(&mut fields, "plugins", Some(Vec::new)).unwrap_or_default();
-        cx.unknown_keys(fields, &["plugins"]);
-        cx.nested("plugins", |cx| {
-            for (index, node) in plugins.iter().enumerate() {
-                profile.plugins.extend(cx.element(index, |cx| Override::read(node, cx)));
-            }
-        });
-        profile
-    }
-}
-
-impl Override {
-    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-        let mut fields = cx.fields(node)?;
-        let kind = cx.field::<Option<Located<String>>>(&mut fields, "type", None).flatten();
-        let name = cx.field::<Located<String>>(&mut fields, "name", None);
-        let config = cx.field::<Option<Node>>(&mut fields, "config", None).flatten();
-        let enabled = cx.field::<Option<bool>>(&mut fields, "enabled", None).flatten();
-        cx.unknown_keys(fields, OVERRIDE_FIELDS);
-        Some(Override { kind, name: name?, config, enabled, path: cx.path() })
-    }
-}
-
-/// Makes a [`Composition`] in code.
-#[derive(Debug)]
-pub struct CompositionBuilder {
-    composition: Composition,
-}
-
-impl CompositionBuilder {
-    /// Sets the name.
-    #[must_use]
-    pub fn name(mut self, name: impl Into<String>) -> Self {
-        self.composition.name = name.into();
-        self
-    }
-
-    /// Adds a plugin by type and name, with its settings as JSON: `json!({"path": ":memory:"})`.
-    #[must_use]
-    pub fn plugin(self, kind: &str, name: &str, config: serde_json::Value) -> Self {
-        self.plugin_with(kind, name, config, |entry| entry)
-    }
-
-    /// Adds a plugin, and changes its entry: another id, a deadline.
-    #[must_use]
-    pub fn plugin_with(
-        mut self,
-        kind: &str,
-        name: &str,
-        config: serde_json::Value,
-        change: impl FnOnce(PluginEntry) -> PluginEntry,
-    ) -> Self {
-        let path = format!("plugins[{}]", self.composition.plugins.len());
-        let entry = PluginEntry { path, ..PluginEntry::of(kind, name, config) };
-        self.composition.plugins.push(change(entry));
-        self
-    }
-
-    /// Adds a plugin by its Rust type, with its settings as JSON.
-    #[must_use]
-    pub fn plugin_type<P: Declared>(self, config: serde_json::Value) -> Self {
-        self.plugin(P::METADATA.kind.name, P::METADATA.name, config)
-    }
-
-    /// Declares that at most one of these plugins or capabilities may be there.
-    #[must_use]
-    pub fn conflict<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
-        self.composition.conflicts.push(names.into_iter().map(|name| Located::from(name.into())).collect());
-        self
-    }
-
-    /// Says who runs when plugins of a type, or with a capability, cannot run together: names or ids, the preferred
-    /// first.
-    #[must_use]
-    pub fn precedence<N: Into<String>>(mut self, of: &str, order: impl IntoIterator<Item = N>) -> Self {
-        let order = order.into_iter().map(|name| Located::from(name.into())).collect();
-        self.composition.precedence.push(Preference { of: Located::from(of.to_owned()), order });
-        self
-    }
-
-    /// The composition.
-    pub fn build(self) -> Composition {
-        self.composition
-    }
-}
-
-impl PluginEntry {
-    /// Sets the id.
-    #[must_use]
-    pub fn with_id(mut self, id: impl Into<String>) -> Self {
-        self.id = Some(Located::from(id.into()));
-        self
-    }
-
-    /// Makes it the one meant when only its type is asked for.
-    #[must_use]
-    pub fn as_default(mut self) -> Self {
-        self.default = true;
-        self
-    }
-
-    /// Sets what happens when it does not start.
-    #[must_use]
-    pub fn on_failure(mut self, policy: OnFailure) -> Self {
-        self.on_failure = policy;
-        self
-    }
-
-    /// Sets how long its start and its stop may take.
-    #[must_use]
-    pub fn timeouts(mut self, start: Duration, stop: Duration) -> Self {
-        self.start_timeout = start;
-        self.stop_timeout = stop;
-        self
     }
 }
 

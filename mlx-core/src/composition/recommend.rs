@@ -131,7 +131,8 @@ impl Registry {
     /// # Ok::<(), mlx_core::Error>(())
     /// ```
     pub fn recommend(&self, composition: &Composition) -> Vec<Recommendation> {
-        let mut resolver = Resolver::new(self, composition);
+        let layered = composition.layered(self);
+        let mut resolver = Resolver::new(self, &layered);
         resolver.plugins();
         resolver.precedence();
         let present: HashSet<(&str, &str)> =

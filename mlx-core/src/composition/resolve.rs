@@ -22,6 +22,9 @@ impl Registry {
     /// Checks a composition against the plugins of this program, and puts them in order. Nothing is started. Where the
     /// plugins say that they need more than [this machine](Machine::current) has, the plan says so in a warning.
     ///
+    /// Over the settings of the composition are laid, in this order, those of environment variables
+    /// (`MLX__PLUGIN__FIELD`) and those of [`Composition::with_override`].
+    ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong, sorted by position.
     pub fn resolve(&self, composition: &Composition) -> Result<Plan> {
@@ -37,7 +40,8 @@ impl Registry {
     }
 
     fn resolve_with(&self, composition: &Composition, machine: impl FnOnce() -> Machine) -> Result<Plan> {
-        let mut resolver = Resolver::new(self, composition);
+        let layered = composition.layered(self);
+        let mut resolver = Resolver::new(self, &layered);
         resolver.plugins();
         resolver.precedence();
         resolver.settings();
@@ -45,7 +49,7 @@ impl Registry {
         resolver.conflicts();
         let graph = resolver.requirements();
         let secrets = resolver.secrets();
-        let mut plan = resolver.plan(graph, secrets)?;
+        let mut plan = resolver.plan(graph, secrets, composition)?;
         if plan.resources() != Resources::default() {
             let shortages = plan.shortages(&machine());
             plan.warnings.extend(shortages);
@@ -338,7 +342,7 @@ impl<'c> Resolver<'c> {
     }
 
     /// Puts everything in order, or reports all that was found.
-    fn plan(mut self, mut graph: Graph, secrets: Vec<Vec<Deferred>>) -> Result<Plan> {
+    fn plan(mut self, mut graph: Graph, secrets: Vec<Vec<Deferred>>, composition: &Composition) -> Result<Plan> {
         for (position, deferred) in secrets.iter().enumerate() {
             graph.requires[position].extend(deferred.iter().map(|deferred| deferred.resolver));
         }
@@ -409,7 +413,8 @@ impl<'c> Resolver<'c> {
             left_out: self.left_out,
             warnings: self.found,
             variables: self.composition.variables.clone(),
-            composition: Arc::new(self.composition.clone()),
+            // The layers are laid over it anew when it is resolved again.
+            composition: Arc::new(composition.clone()),
             registry: self.registry.clone(),
         })
     }

@@ -57,6 +57,16 @@ impl Registry {
         for definition in definitions.values_mut() {
             allow_references(definition);
         }
+        let variables = json!({
+            "type": ["object", "null"],
+            "propertyNames": {"pattern": "^[A-Za-z_][A-Za-z0-9_.-]*$"},
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "description": "Texts that settings refer to as `${name}`.",
+        });
+        let named = json!([
+            {"required": ["name"], "properties": {"name": {"type": "string"}}},
+            {"required": ["id"], "properties": {"id": {"type": "string"}}},
+        ]);
         let mut schema = json_schema!({
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "title": "Composition",
@@ -65,20 +75,30 @@ impl Registry {
             "properties": {
                 "name": {"type": ["string", "null"], "description": "The platform's name."},
                 "description": {"type": ["string", "null"], "description": "What the platform is for."},
+                "extends": {
+                    "type": ["string", "null"],
+                    "description": "A file whose plugins and settings this one changes; relative to this one.",
+                },
+                "include": {
+                    "type": "array",
+                    "items": {"type": "string"},
+                    "description": "Files whose plugins, conflicts, variables, components and profiles are added; relative to this one.",
+                },
                 "components": {
                     "type": "array",
                     "items": {"type": "string"},
                     "description": "The components that the project was generated from.",
                 },
+                "variables": variables,
                 "plugins": {
                     "type": "array",
                     "description": "The plugins of the platform.",
                     "items": {
                         "type": "object",
-                        "required": ["type", "name"],
+                        "required": ["type"],
+                        "anyOf": named,
                         "additionalProperties": false,
-                        "properties": entry(&kinds),
-                        "allOf": rules,
+                        "properties": change(json!({"oneOf": kinds, "description": "The plugin type."})),
                     },
                 },
                 "conflicts": {
@@ -97,20 +117,28 @@ impl Registry {
                     "additionalProperties": {
                         "type": "object",
                         "additionalProperties": false,
-                        "properties": {"plugins": {"type": "array", "items": {
-                            "type": "object",
-                            "required": ["name"],
-                            "additionalProperties": false,
-                            "properties": {
-                                "type": {"type": ["string", "null"], "description": "The plugin's type, where its id is ambiguous."},
-                                "name": {"type": "string", "description": "The id of a plugin of the composition."},
-                                "config": {"description": "Settings that are laid over the plugin's."},
-                                "enabled": {"type": ["boolean", "null"]},
-                            },
-                        }}},
+                        "properties": {
+                            "variables": variables,
+                            "plugins": {"type": "array", "items": {
+                                "type": "object",
+                                "anyOf": named,
+                                "additionalProperties": false,
+                                "properties": change(json!({
+                                    "type": ["string", "null"],
+                                    "description": "The plugin's type, where its id is ambiguous.",
+                                })),
+                            }},
+                        },
                     },
                 },
             },
+            // What changes a plugin of the base need not be complete.
+            "if": {"properties": {"extends": {"type": "null"}}},
+            "then": {"properties": {"plugins": {"items": {
+                "required": ["name"],
+                "properties": {"name": {"type": "string", "description": "The plugin's name."}},
+                "allOf": rules,
+            }}}},
             "additionalProperties": false,
         });
         schema.insert("$defs".to_owned(), definitions.into());
@@ -118,16 +146,18 @@ impl Registry {
     }
 }
 
-/// The fields of a plugin's entry.
-fn entry(kinds: &[Value]) -> Value {
-    let timeout = |description: &str| json!({"type": "string", "pattern": DURATION, "description": description});
+/// The fields of an entry that may change another one.
+fn change(kind: Value) -> Value {
+    let timeout =
+        |description: &str| json!({"type": ["string", "null"], "pattern": DURATION, "description": description});
+    let flag = |default: bool, description: &str| json!({"type": ["boolean", "null"], "default": default, "description": description});
     json!({
-        "type": {"oneOf": kinds, "description": "The plugin type."},
-        "name": {"type": "string", "description": "The plugin's name."},
+        "type": kind,
+        "name": {"type": ["string", "null"], "description": "The plugin's name, or the id of one that there is."},
         "id": {"type": ["string", "null"], "minLength": 1, "description": "What the plugin runs as; its name unless given."},
         "config": {"description": "The plugin's settings."},
-        "enabled": {"type": "boolean", "default": true, "description": "Whether the plugin is part of the platform."},
-        "default": {"type": "boolean", "default": false, "description": "Whether it is meant when only its type is asked for."},
+        "enabled": flag(true, "Whether the plugin is part of the platform."),
+        "default": flag(false, "Whether it is meant when only its type is asked for."),
         "on_failure": {
             "enum": ["abort", "continue", null],
             "default": "abort",

@@ -7,6 +7,7 @@ mod byte_size;
 pub mod foreign;
 mod located;
 mod meta;
+mod outline;
 mod pattern;
 mod reader;
 mod scalars;
@@ -22,6 +23,7 @@ pub use meta::{
     Choice, Content, Field, Limits, Meta, More, Shape, Variant, assert_avoidable, assert_disjoint, assert_overridable,
     assert_public, assert_shown, assert_undeclared,
 };
+pub(crate) use outline::Outline;
 pub use pattern::{Pattern, Text};
 pub use reader::{Absent, DefaultOverride, Fields, Place, Reader, Resolved};
 pub use secret::{REDACTED, Secret};

@@ -338,7 +338,7 @@ impl<'a> Reader<'a> {
         if self.stage != Stage::Plan {
             return read(node, self);
         }
-        let template = match Template::parse(text) {
+        let template = match self.template(text) {
             Ok(None) => return read(node, self),
             Ok(Some(template)) => template,
             Err(error) => {
@@ -363,6 +363,11 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// A text with references, the variables of the composition in their places.
+    fn template(&self, text: &str) -> Result<Option<Template>, TemplateError> {
+        Template::parse(text)?.map(|template| template.expand(self.variables)).transpose()
+    }
+
     /// The text of a scalar, with its references looked up. `None` after a report.
     #[inline]
     fn interpolate<'t>(&mut self, text: &'t str, node: &Node) -> Option<Cow<'t, str>> {
@@ -374,7 +379,7 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn look_up<'t>(&mut self, text: &'t str, node: &Node) -> Option<Cow<'t, str>> {
-        let rendered = match Template::parse(text) {
+        let rendered = match self.template(text) {
             Ok(None) => return Some(Cow::Borrowed(text)),
             Ok(Some(template)) => {
                 let none = Resolved::new();
@@ -394,7 +399,21 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn unresolved(&mut self, error: &TemplateError, node: &Node) {
         let at = node.location.as_ref();
-        let diagnostic = match error {
+        let mut diagnostic = match error {
+            TemplateError::WrongVariable => return,
+            TemplateError::UnknownVariable(name) => {
+                let message = format!("the composition has no variable `{name}`");
+                let mut diagnostic = Diagnostic::error(Code::UnknownVariable, message).at(at);
+                let known = self.variables.defined();
+                if let Some(near) = nearest(name, known.iter().copied()) {
+                    diagnostic = diagnostic.help(format!("did you mean `${{{near}}}`?"));
+                }
+                diagnostic = match known.is_empty() {
+                    true => diagnostic.help(format!("define it: `variables: {{{name}: …}}`")),
+                    false => diagnostic.help(format!("the variables are {}", listing(known))),
+                };
+                diagnostic.help(format!("an environment variable is written `${{env:{name}}}`"))
+            }
             TemplateError::Malformed(why) => {
                 Diagnostic::error(Code::BadReference, *why).at(at).help("write `$${` for a literal `${`")
             }
@@ -418,7 +437,23 @@ impl<'a> Reader<'a> {
                 }
             }
         };
+        if let Value::String(text) = &node.value {
+            diagnostic = self.through_variables(diagnostic, text);
+        }
         self.report(diagnostic);
+    }
+
+    /// Notes where the variables of the composition were defined that a text takes its references from.
+    fn through_variables(&self, mut diagnostic: Diagnostic, text: &str) -> Diagnostic {
+        let Ok(Some(template)) = Template::parse(text) else { return diagnostic };
+        for name in template.variables() {
+            if let Some(definition) = self.variables.definition(name)
+                && definition.template.as_ref().is_some_and(|template| template.references().next().is_some())
+            {
+                diagnostic = diagnostic.related(format!("`{name}` is defined here"), definition.location.as_ref());
+            }
+        }
+        diagnostic
     }
 
     /// Reports that a text is not written as the field's type is. Quotes it, unless it is secret.

@@ -113,19 +113,26 @@ impl Object {
                 Some(_) => {}
                 None => {
                     let overridden = overrides.iter().flat_map(|level| level.iter()).find(|d| d.name == field.name);
-                    self.field(field, overridden.map(|d| d.value).or(field.default), generator);
+                    self.field(field, overridden.map(|d| d.value), generator);
                 }
             }
         }
     }
 
-    fn field(&mut self, field: &'static Field, default: Option<fn() -> Value>, generator: &mut SchemaGenerator) {
-        let schema = property(field, default, generator).to_value();
+    fn field(&mut self, field: &'static Field, overridden: Option<fn() -> Value>, generator: &mut SchemaGenerator) {
+        let default = overridden.or(field.default);
+        let mut schema = property(field, default, generator);
+        if !field.source.is_empty() && overridden.is_none() {
+            schema.insert("x-mlx-component".to_owned(), field.source.into());
+        }
+        let schema = schema.to_value();
         // The environment may have what the file lacks.
         let required = default.is_none() && !field.optional && field.more.env.is_empty();
         let aliases = field.more.aliases;
         for alias in aliases {
-            self.properties.insert((*alias).to_owned(), schema.clone());
+            let mut schema = schema.clone();
+            schema["x-mlx-alias-of"] = field.name.into();
+            self.properties.insert((*alias).to_owned(), schema);
         }
         self.properties.insert(field.name.to_owned(), schema);
         if aliases.is_empty() {

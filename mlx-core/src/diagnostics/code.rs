@@ -35,7 +35,7 @@ macro_rules! codes {
 codes! {
     /// The file does not exist or may not be read. Check the path and the permissions.
     Unreadable = 1, "a file cannot be read";
-    /// The text is not well-formed YAML or JSON. The position is where the reader gave up; the mistake is
+    /// The text is not well-formed YAML, TOML or JSON. The position is where the reader gave up; the mistake is
     /// often on the line before it (indentation, a missing quote or a missing colon).
     Syntax = 2, "the text is malformed";
     /// The document nests deeper, or expands its aliases to more nodes, than is accepted.
@@ -114,6 +114,17 @@ codes! {
     /// than the machine has, or than a limit (a control group) lets the program use. The platform starts all the same.
     /// Remove a plugin, or run the program on a larger machine.
     NotEnoughResources = 65, "the machine has less than the plugins need";
+    /// A file includes or extends itself, perhaps through others. The notes say along which way. Move what both need
+    /// into a file of its own.
+    CircularInclude = 66, "files include each other in a circle";
+    /// `${name}` names no variable of the composition. Declare it under `variables`, or fix the spelling; an
+    /// environment variable is written `${env:NAME}`.
+    UnknownVariable = 67, "unknown variable of the composition";
+    /// Variables of the composition stand for each other in a circle, so none of them has a value.
+    CircularVariable = 68, "variables form a circle";
+    /// An environment variable `MLX__PLUGIN__FIELD`, or an override by the program, names no setting of a plugin of the
+    /// composition, or could mean several. Name the plugin by type and id: `MLX__TYPE__ID__FIELD`, `type/id.field`.
+    UnknownOverride = 69, "an override names no setting, or several";
 
     /// Two registered plugins have the same type and name. Rename one, or link only one of the crates.
     DuplicatePlugin = 70, "duplicate plugin";

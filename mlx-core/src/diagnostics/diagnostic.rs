@@ -78,10 +78,14 @@ impl Diagnostic {
         Diagnostic { severity: Severity::Note, ..Diagnostic::error(code, message) }
     }
 
-    /// Sets where it was written.
+    /// Sets where it was written, and notes how that file came to be read.
     #[must_use]
     pub fn at<'l>(mut self, location: impl Into<Option<&'l Location>>) -> Self {
         self.location = location.into().cloned();
+        let includes = |location: &Location| location.source.included_from().cloned();
+        for from in std::iter::successors(self.location.as_ref().and_then(includes), includes) {
+            self.related.push(Related { message: "included from here".to_owned(), location: Some(from) });
+        }
         self
     }
 

@@ -5,12 +5,27 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-/// A text that values came from: a file, or a string given by the program.
+/// Something that values came from: a file, a string given by the program, an environment variable.
 pub struct Source {
     name: String,
-    text: String,
+    kind: SourceKind,
+    text: Arc<str>,
     /// Where each line begins, found out when it is first asked for.
     lines: OnceLock<Vec<usize>>,
+    included_from: Option<Location>,
+    profile: Option<String>,
+}
+
+/// What a [`Source`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SourceKind {
+    /// A text with lines and columns: a file, or a string given by the program.
+    Text,
+    /// The value of an environment variable.
+    Environment,
+    /// A value that the program laid over a composition.
+    Override,
 }
 
 impl fmt::Debug for Source {
@@ -22,13 +37,58 @@ impl fmt::Debug for Source {
 
 impl Source {
     /// A text called `name` (a path, or something like `<inline>`).
-    pub fn new(name: impl Into<String>, text: impl Into<String>) -> Arc<Self> {
-        Arc::new(Source { name: name.into(), text: text.into(), lines: OnceLock::new() })
+    pub fn new(name: impl Into<String>, text: impl Into<Arc<str>>) -> Arc<Self> {
+        Arc::new(Source::of(name, SourceKind::Text, text))
     }
 
-    /// What the text is called: its path as the user gave it.
+    /// A text that another one includes, at `from`.
+    pub fn included(name: impl Into<String>, text: impl Into<Arc<str>>, from: Location) -> Arc<Self> {
+        Arc::new(Source { included_from: Some(from), ..Source::of(name, SourceKind::Text, text) })
+    }
+
+    /// The environment variable `name`. Its value is not kept.
+    pub fn environment(name: impl Into<String>) -> Arc<Self> {
+        Arc::new(Source::of(name, SourceKind::Environment, ""))
+    }
+
+    /// An override of the setting `path` by the program.
+    pub fn setting(path: impl Into<String>) -> Arc<Self> {
+        Arc::new(Source::of(path, SourceKind::Override, ""))
+    }
+
+    fn of(name: impl Into<String>, kind: SourceKind, text: impl Into<Arc<str>>) -> Self {
+        let (name, text) = (name.into(), text.into());
+        Source { name, kind, text, lines: OnceLock::new(), included_from: None, profile: None }
+    }
+
+    /// The same text, as far as it belongs to a profile of a composition.
+    #[must_use]
+    pub fn within_profile(&self, profile: &str) -> Arc<Self> {
+        Arc::new(Source {
+            included_from: self.included_from.clone(),
+            profile: Some(profile.to_owned()),
+            ..Source::of(self.name.clone(), self.kind, self.text.clone())
+        })
+    }
+
+    /// What the text is called: its path as the user gave it, or the name of the environment variable.
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> SourceKind {
+        self.kind
+    }
+
+    /// Where another text includes this one.
+    pub fn included_from(&self) -> Option<&Location> {
+        self.included_from.as_ref()
+    }
+
+    /// The profile that the values belong to.
+    pub fn profile(&self) -> Option<&str> {
+        self.profile.as_deref()
     }
 
     /// The whole text.
@@ -54,7 +114,8 @@ impl Source {
         (number(line), number(before.chars().count() + 1))
     }
 
-    fn starts(&self) -> &[usize] {
+    /// Where each line begins, in bytes.
+    pub(crate) fn starts(&self) -> &[usize] {
         self.lines.get_or_init(|| {
             let bytes = self.text.as_bytes();
             let ends = (0..bytes.len()).filter(|at| match bytes[*at] {
@@ -83,15 +144,27 @@ pub struct Location {
 }
 
 impl Location {
+    /// A whole source that has no lines: an environment variable, an override.
+    pub fn whole(source: Arc<Source>) -> Self {
+        Location { source, line: 1, column: 1, length: 0 }
+    }
+
     /// The same position, whose text no excerpt shows.
     #[must_use]
     pub fn without_text(self) -> Self {
         Location { length: 0, ..self }
     }
 
-    /// The position as JSON, for machines; no text.
+    /// The location as JSON, for machines: `file`, `line`, `column` and `length`, or `environment`, or `override`.
     pub fn to_json(&self) -> serde_json::Value {
-        serde_json::json!({"file": self.source.name(), "line": self.line, "column": self.column, "length": self.length})
+        let name = self.source.name();
+        match self.source.kind {
+            SourceKind::Text => {
+                serde_json::json!({"file": name, "line": self.line, "column": self.column, "length": self.length})
+            }
+            SourceKind::Environment => serde_json::json!({"environment": name}),
+            SourceKind::Override => serde_json::json!({"override": name}),
+        }
     }
 
     fn key(&self) -> (&str, u32, u32) {
@@ -101,7 +174,11 @@ impl Location {
 
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}:{}", self.source.name, self.line, self.column)
+        match self.source.kind {
+            SourceKind::Text => write!(f, "{}:{}:{}", self.source.name, self.line, self.column),
+            SourceKind::Environment => write!(f, "environment variable {}", self.source.name),
+            SourceKind::Override => write!(f, "override of {}", self.source.name),
+        }
     }
 }
 

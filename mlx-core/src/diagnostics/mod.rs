@@ -11,7 +11,7 @@ mod suggest;
 pub use code::Code;
 pub use diagnostic::{Diagnostic, Related, Severity, sort};
 pub use error::{Context, Error, ErrorKind, Result};
-pub use location::{Location, Source};
+pub use location::{Location, Source, SourceKind};
 pub(crate) use panic::panic_message;
 pub use report::Report;
 pub use suggest::{listing, nearest};

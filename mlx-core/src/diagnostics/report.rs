@@ -1,6 +1,6 @@
 //! Diagnostics for people: the finding, an excerpt of the source, what to do.
 
-use super::{Diagnostic, Error, Location, Severity};
+use super::{Diagnostic, Error, Location, Severity, SourceKind};
 use std::{
     fmt::{self, Write as _},
     io::IsTerminal,
@@ -67,6 +67,9 @@ impl<'a> Report<'a> {
         let arrow = self.paint("34;1", "-->");
         writeln!(f, "{:gutter$}{arrow} {}", "", printable(&location.to_string()))?;
         let Some(line) = location.source.line(location.line) else { return Ok(()) };
+        if location.source.kind() != SourceKind::Text {
+            return Ok(());
+        }
         let Excerpt { text, indent, width } = Excerpt::of(line, location);
         writeln!(f, "{:gutter$} {bar}", "")?;
         writeln!(f, "{} {bar} {text}", self.paint("34;1", location.line))?;
@@ -105,7 +108,8 @@ impl Excerpt {
     fn of(line: &str, location: &Location) -> Self {
         let (before, rest) = split_at(line, (location.column.saturating_sub(1)) as usize);
         let (span, rest) = split_at(rest, location.length as usize);
-        let before = shortened_front(printable(&masked(before)), BEFORE);
+        let assignments = location.source.name().ends_with(".toml") || location.source.name() == "<toml>";
+        let before = shortened_front(printable(&masked(before, assignments)), BEFORE);
         let span = match location.length {
             0 => "[hidden]".to_owned(),
             _ => shortened(printable(span), SPAN),
@@ -114,8 +118,11 @@ impl Excerpt {
         let rest = rest.trim_start();
         if rest.starts_with(':') {
             text.push(':');
+        } else if assignments && rest.starts_with('=') {
+            text.push_str(" =");
         }
-        if location.length > 0 && !rest.trim_start_matches(':').trim().is_empty() {
+        let separators: &[char] = if assignments { &['=', ']'] } else { &[':'] };
+        if location.length > 0 && !rest.trim_start_matches(separators).trim().is_empty() {
             text.push_str(" …");
         }
         Excerpt { text, indent: before.width(), width: span.width().max(1) }
@@ -182,8 +189,9 @@ fn printable_lines(text: &str) -> String {
     text.lines().map(printable).collect::<Vec<_>>().join("\n    ")
 }
 
-/// The beginning of a line with its keys and brackets, but without its values.
-fn masked(text: &str) -> String {
+/// The beginning of a line with its keys and brackets, but without its values. In TOML (`assignments`) a key is
+/// followed by `=`, which elsewhere is a part of a value.
+fn masked(text: &str, assignments: bool) -> String {
     let mut masked = String::new();
     // What may turn out to be a key or a value.
     let mut token = String::new();
@@ -196,6 +204,11 @@ fn masked(text: &str) -> String {
             (None, ':') if characters.peek().is_none_or(|next| next.is_whitespace()) && is_key(&token) => {
                 masked.push_str(&std::mem::take(&mut token));
                 masked.push(':');
+                continue;
+            }
+            (None, '=') if assignments && is_key(&token) => {
+                masked.push_str(&std::mem::take(&mut token));
+                masked.push('=');
                 continue;
             }
             (None, '{' | '}' | '[' | ']' | ',') => {

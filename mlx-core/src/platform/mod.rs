@@ -21,7 +21,7 @@ pub use status::{PluginState, PluginStatus};
 pub use watch::{Watch, Watcher};
 
 use crate::{
-    composition::{Composition, Plan},
+    composition::{Composition, EffectiveConfig, Plan},
     diagnostics::{Code, Diagnostic, Error, Result},
     handle::Handle,
     pipeline::{Pipeline, PipelineRun},
@@ -115,6 +115,11 @@ impl Platform {
     /// another one.
     pub fn plan(&self) -> Arc<Plan> {
         self.running.snapshot().plan.clone()
+    }
+
+    /// Every setting of every plugin that runs, and where it came from; secrets are redacted.
+    pub fn effective_config(&self) -> EffectiveConfig {
+        self.plan().effective_config()
     }
 
     /// A handle to a plugin by id or name: `platform.get::<dyn DataSource>("sqlite")`. It follows hot swaps.

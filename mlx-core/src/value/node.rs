@@ -1,7 +1,7 @@
 //! The located value tree that every configuration is read from.
 
 use crate::diagnostics::Location;
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 /// A value, and where it was written when it came from a text.
 #[derive(Clone, PartialEq)]
@@ -81,15 +81,23 @@ impl Node {
     /// the position it was written at.
     pub fn merge(&mut self, over: Node) {
         match (&mut self.value, over) {
-            (Value::Map(under), Node { value: Value::Map(over), .. }) => {
-                for entry in over.entries {
-                    match under.get_mut(&entry.key) {
-                        Some(node) => node.merge(entry.value),
-                        None => under.entries.push(entry),
-                    }
+            (Value::Map(under), Node { value: Value::Map(over), .. }) => under.merge(over),
+            (_, over) => *self = over,
+        }
+    }
+
+    /// Changes where it, and all that is in it, is said to be written.
+    pub(crate) fn relocate(&mut self, change: &mut impl FnMut(&mut Option<Location>)) {
+        change(&mut self.location);
+        match &mut self.value {
+            Value::List(items) => items.iter_mut().for_each(|item| item.relocate(change)),
+            Value::Map(map) => {
+                for entry in &mut map.entries {
+                    change(&mut entry.key_location);
+                    entry.value.relocate(change);
                 }
             }
-            (_, over) => *self = over,
+            _ => {}
         }
     }
 
@@ -202,6 +210,10 @@ impl Map {
         self.entries.iter()
     }
 
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+        self.entries.iter_mut().map(|entry| &mut entry.value)
+    }
+
     /// The entries in the order they were written.
     pub(crate) fn entries(&self) -> &[Entry] {
         &self.entries
@@ -227,6 +239,22 @@ impl Map {
         match self.get_mut(&key) {
             Some(node) => *node = value,
             None => self.entries.push(Entry { key, key_location: None, value }),
+        }
+    }
+
+    /// Lays `over` on top of this mapping.
+    pub(crate) fn merge(&mut self, over: Map) {
+        if self.is_empty() {
+            self.entries = over.entries;
+            return;
+        }
+        let positions: HashMap<String, usize> =
+            self.entries.iter().enumerate().map(|(position, entry)| (entry.key.clone(), position)).collect();
+        for entry in over.entries {
+            match positions.get(&entry.key) {
+                Some(position) => self.entries[*position].value.merge(entry.value),
+                None => self.entries.push(entry),
+            }
         }
     }
 
@@ -281,9 +309,15 @@ impl fmt::Debug for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::List(items) => f.debug_list().entries(items).finish(),
-            Value::Map(map) => f.debug_map().entries(map.iter().map(|e| (&e.key, &e.value))).finish(),
+            Value::Map(map) => map.fmt(f),
             scalar => f.write_str(scalar.kind()),
         }
+    }
+}
+
+impl fmt::Debug for Map {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter().map(|e| (&e.key, &e.value))).finish()
     }
 }
 

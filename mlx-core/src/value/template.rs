@@ -1,9 +1,10 @@
 //! `${…}` references in text.
 
-use std::{collections::HashMap, fmt, path::Path};
+use crate::diagnostics::Location;
+use std::{borrow::Cow, collections::HashMap, fmt, path::Path};
 
-/// A text with references: `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}`, `${vault:KEY}`, and `$${` for a
-/// literal `${`.
+/// A text with references: `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}`, `${vault:KEY}`, `${name}` for a
+/// variable of the composition, and `$${` for a literal `${`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
@@ -13,6 +14,8 @@ pub struct Template {
 enum Part {
     Literal(String),
     Reference(Reference),
+    /// A variable of the composition.
+    Variable(String),
 }
 
 /// One `${scheme:key:-default}`.
@@ -33,8 +36,17 @@ impl fmt::Display for Reference {
     }
 }
 
-/// Where environment variables and files are looked up. The running program's own are [`System`]; tests bring a
-/// `HashMap`.
+/// What a variable of a composition stands for.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// Its text, in which no other variable is left. `None` when it is wrong, which has been reported.
+    pub template: Option<Template>,
+    /// Where it was defined.
+    pub location: Option<Location>,
+}
+
+/// Where environment variables, files and the variables of a composition are looked up. The running program's own are
+/// [`System`]; tests bring a `HashMap`.
 pub trait Variables: Send + Sync {
     /// The value of an environment variable; `None` when it is not set or is not Unicode.
     fn env(&self, name: &str) -> Option<String>;
@@ -44,6 +56,21 @@ pub trait Variables: Send + Sync {
     /// # Errors
     /// What reading it reported.
     fn file(&self, path: &Path) -> std::io::Result<String>;
+
+    /// The names of all environment variables. Those that begin with `MLX__` change settings; without names, none do.
+    fn names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    /// What `${name}` stands for.
+    fn definition(&self, _name: &str) -> Option<&Definition> {
+        None
+    }
+
+    /// All names that have a definition, for suggestions.
+    fn defined(&self) -> Vec<&str> {
+        Vec::new()
+    }
 }
 
 /// The environment and the files of the running program.
@@ -56,6 +83,10 @@ const MAX_FILE: u64 = 1 << 20;
 impl Variables for System {
     fn env(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
+    }
+
+    fn names(&self) -> Vec<String> {
+        std::env::vars_os().filter_map(|(name, _)| name.into_string().ok()).collect()
     }
 
     fn file(&self, path: &Path) -> std::io::Result<String> {
@@ -79,6 +110,10 @@ impl Variables for HashMap<String, String> {
         self.get(name).cloned()
     }
 
+    fn names(&self) -> Vec<String> {
+        self.keys().cloned().collect()
+    }
+
     fn file(&self, _: &Path) -> std::io::Result<String> {
         Err(std::io::ErrorKind::NotFound.into())
     }
@@ -95,9 +130,24 @@ pub enum TemplateError {
     MissingFile(String, String),
     /// The scheme is neither `env` nor `file`, and no plugin resolved it.
     Unresolved(Reference),
+    /// The composition has no variable of this name.
+    UnknownVariable(String),
+    /// The variable of the composition is wrong itself, which has been reported.
+    WrongVariable,
 }
 
 impl Template {
+    /// A text without references.
+    pub fn literal(text: impl Into<String>) -> Template {
+        Template { parts: vec![Part::Literal(text.into())] }
+    }
+
+    /// Whether a variable of a composition can have this name: a letter or `_`, then letters, digits, `_`, `-` and `.`.
+    pub fn is_variable_name(name: &str) -> bool {
+        name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+            && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+    }
+
     /// Reads a text. `None` when it has neither a reference nor an escape, so that plain text costs one scan.
     ///
     /// # Errors
@@ -119,11 +169,15 @@ impl Template {
             literal.push_str(&rest[..at]);
             let body = &rest[at + 2..];
             let end = body.find('}').ok_or(TemplateError::Malformed("`${` has no closing `}`"))?;
-            let reference = Reference::parse(&body[..end])?;
+            let name = body[..end].trim();
+            let part = match Template::is_variable_name(name) {
+                true => Part::Variable(name.to_owned()),
+                false => Part::Reference(Reference::parse(&body[..end])?),
+            };
             if !literal.is_empty() {
                 parts.push(Part::Literal(std::mem::take(&mut literal)));
             }
-            parts.push(Part::Reference(reference));
+            parts.push(part);
             rest = &body[end + 1..];
         }
         literal.push_str(rest);
@@ -137,8 +191,54 @@ impl Template {
     pub fn references(&self) -> impl Iterator<Item = &Reference> {
         self.parts.iter().filter_map(|part| match part {
             Part::Reference(reference) => Some(reference),
-            Part::Literal(_) => None,
+            Part::Literal(_) | Part::Variable(_) => None,
         })
+    }
+
+    /// The variables of the composition in it, in order.
+    pub fn variables(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Variable(name) => Some(name.as_str()),
+            Part::Literal(_) | Part::Reference(_) => None,
+        })
+    }
+
+    /// The text with the variables of the composition in their places.
+    ///
+    /// # Errors
+    /// The first variable that there is not.
+    pub fn expand(self, variables: &dyn Variables) -> Result<Template, TemplateError> {
+        if self.variables().next().is_none() {
+            return Ok(self);
+        }
+        let mut parts = Vec::new();
+        for part in self.parts {
+            match part {
+                Part::Variable(name) => match variables.definition(&name) {
+                    Some(Definition { template: Some(template), .. }) => parts.extend(template.parts.iter().cloned()),
+                    Some(_) => return Err(TemplateError::WrongVariable),
+                    None => return Err(TemplateError::UnknownVariable(name)),
+                },
+                part => parts.push(part),
+            }
+        }
+        Ok(Template { parts })
+    }
+
+    /// How many bytes and references it has.
+    pub(crate) fn size(&self) -> usize {
+        self.parts.iter().map(|part| if let Part::Literal(text) = part { text.len() } else { 1 }).sum()
+    }
+
+    /// The text with its references as they were written, for output: what surrounds them, and their defaults, may be
+    /// secret.
+    pub(crate) fn redacted(&self) -> String {
+        let show = |part: &Part| match part {
+            Part::Literal(_) => Cow::Borrowed(crate::config::REDACTED),
+            Part::Reference(reference) => Cow::Owned(reference.to_string()),
+            Part::Variable(name) => Cow::Owned(format!("${{{name}}}")),
+        };
+        self.parts.iter().map(show).collect()
     }
 
     /// Puts the values in. `resolved` holds what plugins answered for schemes other than `env` and `file`.
@@ -155,6 +255,7 @@ impl Template {
             match part {
                 Part::Literal(literal) => text.push_str(literal),
                 Part::Reference(reference) => text.push_str(&reference.look_up(variables, resolved)?),
+                Part::Variable(name) => return Err(TemplateError::UnknownVariable(name.clone())),
             }
         }
         Ok(text)
@@ -164,7 +265,7 @@ impl Template {
 impl Reference {
     fn parse(body: &str) -> Result<Reference, TemplateError> {
         let (scheme, rest) = body.split_once(':').ok_or(TemplateError::Malformed(
-            "a reference is written `${env:NAME}`, `${file:PATH}` or `${plugin:KEY}`",
+            "a reference is written `${env:NAME}`, `${file:PATH}`, `${plugin:KEY}`, or `${name}` for a variable",
         ))?;
         let (key, default) = match rest.split_once(":-") {
             Some((key, default)) => (key, Some(default.to_owned())),
@@ -251,9 +352,32 @@ mod tests {
 
     #[test]
     fn malformed_references_are_refused() {
-        for text in ["${", "${env:A", "${env}", "${:x}", "${env:}", "${env:${x}}"] {
+        for text in ["${", "${env:A", "${}", "${2}", "${a b}", "${:x}", "${env:}", "${env:${x}}"] {
             assert!(matches!(render(text), Err(TemplateError::Malformed(_))), "{text}");
         }
+    }
+
+    #[test]
+    fn a_variable_is_put_in_before_anything_is_looked_up() {
+        struct Defined(Definition);
+        impl Variables for Defined {
+            fn env(&self, _: &str) -> Option<String> {
+                None
+            }
+            fn file(&self, _: &Path) -> std::io::Result<String> {
+                Err(std::io::ErrorKind::NotFound.into())
+            }
+            fn definition(&self, name: &str) -> Option<&Definition> {
+                (name == "root").then_some(&self.0)
+            }
+        }
+        let template = Template::parse("a${env:X:-b}").unwrap();
+        let variables = Defined(Definition { template, location: None });
+        let expand = |text: &str| Template::parse(text).unwrap().unwrap().expand(&variables);
+        let template = expand("${root}/${ root }").unwrap();
+        assert_eq!(template.references().count(), 2);
+        assert_eq!(template.render(&variables, &HashMap::new()).as_deref(), Ok("ab/ab"));
+        assert_eq!(expand("${rot}"), Err(TemplateError::UnknownVariable("rot".into())));
     }
 
     #[test]
