@@ -4,6 +4,7 @@ mod apply;
 mod change;
 mod difference;
 mod executor;
+mod health;
 mod running;
 mod standalone;
 mod start;
@@ -16,8 +17,9 @@ mod watch;
 pub use apply::Applied;
 pub use change::Replacement;
 pub use difference::Why;
+pub use health::PlatformHealth;
 pub use standalone::Standalone;
-pub use status::{PluginState, PluginStatus};
+pub use status::{PluginState, PluginStatus, StatusChanges, StatusEvent};
 pub use watch::{Watch, Watcher};
 
 use crate::{
@@ -25,12 +27,12 @@ use crate::{
     diagnostics::{Code, Diagnostic, Error, Result},
     handle::Handle,
     pipeline::{Pipeline, PipelineRun},
-    plugin::{ComponentResult, ExecutionContext, Health, HealthStatus, PluginKind},
+    plugin::{ComponentResult, ExecutionContext, PluginKind},
     registry::Registry,
 };
 use running::{PlatformPeers, Running};
-use std::{collections::BTreeMap, fmt, sync::Arc};
-use tokio::{sync::oneshot, task::JoinSet};
+use std::{fmt, sync::Arc};
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 /// A running platform: every plugin of a composition, started.
@@ -169,42 +171,30 @@ impl Platform {
         PipelineRun::new(pipeline, PlatformPeers::all(&self.running))
     }
 
-    /// Asks all plugins how they are, at the same time. A plugin that takes longer than five seconds, or panics, is
-    /// unhealthy.
-    pub async fn health(&self) -> PlatformHealth {
-        if let Err(error) = step::runtime() {
-            let members = self.running.snapshot().members.clone();
-            let unknown = |label: &str| (label.to_owned(), Health::unhealthy(error.to_string()));
-            let plugins = members.iter().map(|member| unknown(member.label())).collect();
-            return PlatformHealth { status: HealthStatus::Unhealthy, plugins };
-        }
-        let mut tasks = JoinSet::new();
-        for member in &self.running.snapshot().members {
-            let (status, label, slot) = (member.status(), member.label().to_owned(), member.slot.clone());
-            tasks.spawn(async move {
-                if status.state != PluginState::Running {
-                    let why = status.cause.map_or(String::new(), |cause| format!(": {cause}"));
-                    return (label, Health::unhealthy(format!("{}{why}", status.state.as_str())));
-                }
-                let ask = async move { start::lifecycle(&*slot.lease()?)?.health().await };
-                let health = step::run(start::HEALTH_TIMEOUT, &CancellationToken::new(), ask, |_| async {}).await;
-                let health = health.unwrap_or_else(|error| {
-                    Health::unhealthy(error.diagnostic(&status.id, "say how it is", Code::StartFailed).message)
-                });
-                (label, health)
-            });
-        }
-        let mut plugins = BTreeMap::new();
-        while let Some(answer) = tasks.join_next().await {
-            plugins.extend(answer);
-        }
-        let status = plugins.values().map(|health: &Health| health.status).max().unwrap_or_default();
-        PlatformHealth { status, plugins }
-    }
-
     /// Where each plugin stands, in the order of the plan.
     pub fn status(&self) -> Vec<PluginStatus> {
         self.running.statuses()
+    }
+
+    /// Where each plugin stands, and then how that changes, until the platform has stopped:
+    ///
+    /// ```
+    /// # use mlx_core::{platform::StatusEvent, prelude::*};
+    /// # fn main() -> Result<()> { mlx_core::block_on(async {
+    /// # let platform = registry().activate(Composition::from_yaml("plugins: []")?).await?;
+    /// let mut changes = platform.status_changes();
+    /// # platform.shutdown().await?;
+    /// while let Some(event) = changes.next().await {
+    ///     match event {
+    ///         StatusEvent::Changed(status) => println!("{} is {}", status.label(), status.state),
+    ///         StatusEvent::Snapshot { plugins, missed } => println!("{} plugins, {missed} changes missed", plugins.len()),
+    ///         _ => {}
+    ///     }
+    /// }
+    /// # Ok(()) }) }
+    /// ```
+    pub fn status_changes(&self) -> StatusChanges {
+        StatusChanges::of(&self.running)
     }
 
     /// Stops everything in the reverse order of the start: lets the calls in flight finish, then shuts each plugin
@@ -256,14 +246,4 @@ impl fmt::Debug for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Platform").field("name", &self.name()).field("status", &self.status()).finish_non_exhaustive()
     }
-}
-
-/// How a platform and its plugins are.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct PlatformHealth {
-    /// The worst status of a plugin.
-    pub status: HealthStatus,
-    /// By type and id: `data_source/sqlite`.
-    pub plugins: BTreeMap<String, Health>,
 }

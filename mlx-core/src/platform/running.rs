@@ -1,20 +1,22 @@
 //! The plugins of a platform while it runs, shared by the platform and the contexts of its plugins.
 
 use super::{
-    status::{PluginState, PluginStatus},
+    status::{Changes, PluginState, PluginStatus, Standing},
     step,
 };
 use crate::{
     composition::{Plan, Step},
     diagnostics::{Error, Result, listing, nearest},
     handle::{Handle, Lease, Slot},
-    plugin::{ComponentResult, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata},
+    plugin::{
+        ComponentResult, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata, StatusReporter,
+    },
 };
 use foldhash::fast::FixedState;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
-    time::{Instant, SystemTime},
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -28,6 +30,7 @@ pub(super) struct Running {
     pub(super) changes: Arc<tokio::sync::Mutex<()>>,
     /// Cancelled when the platform is shut down.
     pub(super) closing: CancellationToken,
+    pub(super) changes_of_status: Arc<Changes>,
 }
 
 /// The plugins of a platform at one moment. Nothing in it changes but where each of them stands.
@@ -44,7 +47,7 @@ pub(super) struct Snapshot {
 /// The place of one plugin in a platform. It stays the same when the plugin in it is replaced.
 pub(super) struct Member {
     pub(super) slot: Arc<Slot>,
-    status: Mutex<PluginStatus>,
+    standing: Arc<Standing>,
 }
 
 struct Index {
@@ -61,19 +64,12 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Member {
     pub(super) fn new(step: &Step) -> Self {
         let metadata = step.registration.metadata();
-        let status = PluginStatus {
-            id: step.id.clone(),
-            kind: metadata.kind.name,
-            name: metadata.name,
-            state: PluginState::Pending,
-            since: SystemTime::now(),
-            cause: None,
-        };
-        Member { slot: Arc::new(Slot::new(step.label())), status: Mutex::new(status) }
+        let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name));
+        Member { slot: Arc::new(Slot::new(step.label())), standing: Arc::new(standing) }
     }
 
     pub(super) fn status(&self) -> PluginStatus {
-        locked(&self.status).clone()
+        self.standing.status()
     }
 
     /// The type and the id: `data_source/sqlite`.
@@ -90,6 +86,7 @@ impl Running {
             started: Mutex::default(),
             changes: Arc::default(),
             closing: CancellationToken::new(),
+            changes_of_status: Arc::new(Changes::new()),
         }
     }
 
@@ -100,21 +97,34 @@ impl Running {
 
     /// Runs `publish` and makes the platform be what `next` is, so that nobody sees one without the other.
     pub(super) fn exchange(&self, next: Snapshot, publish: impl FnOnce()) {
-        let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
-        publish();
-        *current = Arc::new(next);
+        let next = Arc::new(next);
+        let before = {
+            let mut current = self.current.write().unwrap_or_else(PoisonError::into_inner);
+            publish();
+            std::mem::replace(&mut *current, next.clone())
+        };
+        for member in next.members.iter().filter(|member| before.position_of(member).is_none()) {
+            self.changes_of_status.announce(&member.standing);
+        }
     }
 
     /// Notes where a plugin stands.
     pub(super) fn set_state(&self, member: &Member, state: PluginState, cause: Option<String>) {
-        let mut status = locked(&member.status);
-        (status.state, status.since, status.cause) = (state, SystemTime::now(), cause);
+        match state {
+            PluginState::Running => self.set_serving(member, member.status().name),
+            state => self.changes_of_status.set(&member.standing, state, cause),
+        }
     }
 
     /// Notes that a plugin runs in the place of another one.
     pub(super) fn set_replaced(&self, member: &Member, by: &Step) {
-        locked(&member.status).name = by.registration.metadata().name;
-        self.set_state(member, PluginState::Running, None);
+        self.set_serving(member, by.registration.metadata().name);
+    }
+
+    fn set_serving(&self, member: &Member, name: &'static str) {
+        let lease = member.slot.lease().ok();
+        let reporter = lease.as_ref().and_then(|lease| lease.get::<StatusReporter>());
+        self.changes_of_status.serve(&member.standing, name, reporter.map(Arc::as_ref));
     }
 
     /// Notes that a plugin got to run, after those that did before.

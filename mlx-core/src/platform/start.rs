@@ -288,7 +288,9 @@ async fn initialize(
     let (id, deadline) = (step.id.clone(), step.stop_timeout);
     let started = step::run(step.start_timeout, cancellation, start, move |late| discard(id, late, deadline)).await;
     given.drop_handover();
-    let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?;
+    // Whoever publishes it finds its voice there.
+    let reporter = Arc::new(given.status().clone());
+    let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?.provide(reporter);
     match stage.change {
         true => check(step, instance, cancellation).await,
         false => Ok((instance, Vec::new())),

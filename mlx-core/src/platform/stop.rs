@@ -26,6 +26,7 @@ pub(super) async fn stop_all(running: &Running) -> Vec<Diagnostic> {
         running.set_state(&member, PluginState::Stopped, cause);
         found.extend(stopped.found.into_iter().map(|d| d.at(step.location.as_ref()).in_path(&step.path)));
     }
+    running.changes_of_status.end();
     found
 }
 

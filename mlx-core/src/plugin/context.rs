@@ -1,6 +1,6 @@
 //! What a plugin is given when it starts and when it runs.
 
-use super::{ComponentResult, Handover, KindInfo, LifecycleFuture, PluginKind, data::Data};
+use super::{ComponentResult, Handover, KindInfo, LifecycleFuture, PluginKind, StatusReporter, data::Data};
 use crate::{
     diagnostics::{Error, Result},
     handle::{Handle, Slot},
@@ -62,12 +62,13 @@ pub struct InitContext {
     peers: Arc<dyn Peers>,
     cancellation: CancellationToken,
     handover: Arc<Mutex<Handover>>,
+    status: StatusReporter,
 }
 
 impl InitContext {
     /// A context for the plugin that runs as `id`.
     pub fn new(id: impl Into<Arc<str>>, peers: Arc<dyn Peers>, cancellation: CancellationToken) -> Self {
-        InitContext { id: id.into(), peers, cancellation, handover: Arc::default() }
+        InitContext { id: id.into(), peers, cancellation, handover: Arc::default(), status: StatusReporter::new() }
     }
 
     /// A context without other plugins, for tests of one plugin.
@@ -113,6 +114,12 @@ impl InitContext {
     /// Cancelled when the start is given up. Long starts should watch it.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancellation
+    }
+
+    /// Says how the plugin is while it runs: keep a clone, and call `degraded("the replica is behind")` on it when
+    /// something is noticed, `recovered()` when it is over.
+    pub fn status(&self) -> &StatusReporter {
+        &self.status
     }
 
     /// A handle to another plugin, by id or name. The plugin that asks must declare it in `requires` or `optional`, by

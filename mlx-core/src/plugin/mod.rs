@@ -2,14 +2,17 @@
 
 mod context;
 mod data;
+mod feed;
 mod handover;
 mod health;
 mod kind;
 mod lifecycle;
 mod metadata;
 mod result;
+mod status;
 
 pub use context::{ExecutionContext, InitContext, NoPeers, Peers};
+pub(crate) use feed::{Feed, next};
 pub use handover::Handover;
 pub use health::{Health, HealthStatus};
 pub use kind::{Cardinality, KindInfo, PLANNED_TYPES, PluginKind};
@@ -17,3 +20,4 @@ pub(crate) use lifecycle::instance_of;
 pub use lifecycle::{Declared, Lifecycle, LifecycleFuture, Plugin};
 pub use metadata::{Declaration, PluginMetadata, Requirement, Resources, Stability, SwapKind};
 pub use result::{ComponentResult, ComponentStatus};
+pub use status::{Condition, StatusReporter};

@@ -1,0 +1,102 @@
+//! How a plugin says that it works with losses, or not any more.
+
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+/// How a plugin says it is, between its start and its stop.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Condition {
+    /// It does what it should.
+    #[default]
+    Working,
+    /// It works with losses for this reason, and may recover.
+    Degraded(String),
+    /// It does not work any more for this reason, and nothing but a new start will change that.
+    Failed(String),
+}
+
+/// The plugin's own voice in the status of its platform: [`InitContext::status`](super::InitContext::status).
+///
+/// Clones speak for the same plugin, so one can be kept by each task that notices something. What is said before the
+/// plugin runs counts from the moment it runs; what a plugin says that was replaced or is being stopped does not count.
+///
+/// ```
+/// use mlx_core::plugin::{Condition, InitContext};
+///
+/// let cx = InitContext::alone("sqlite");
+/// let status = cx.status().clone();
+/// status.degraded("the replica is 40 s behind");
+/// assert_eq!(cx.status().condition(), Condition::Degraded("the replica is 40 s behind".into()));
+/// status.recovered();
+/// assert_eq!(cx.status().condition(), Condition::Working);
+/// ```
+#[derive(Clone, Default)]
+pub struct StatusReporter {
+    shared: Arc<Mutex<Shared>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    condition: Condition,
+    watcher: Option<Box<dyn Fn(&Condition) + Send + Sync>>,
+}
+
+impl StatusReporter {
+    /// For a plugin that no platform watches.
+    pub fn new() -> Self {
+        StatusReporter::default()
+    }
+
+    /// The plugin works with losses. Saying it again with another reason replaces the reason.
+    pub fn degraded(&self, cause: impl Into<String>) {
+        self.report(Condition::Degraded(cause.into()));
+    }
+
+    /// The plugin does what it should again.
+    pub fn recovered(&self) {
+        self.report(Condition::Working);
+    }
+
+    /// The plugin does not work any more, and will not until it is started anew. This is the last word: what is
+    /// reported after it does not count.
+    pub fn failed(&self, cause: impl Into<String>) {
+        self.report(Condition::Failed(cause.into()));
+    }
+
+    /// What was said last.
+    pub fn condition(&self) -> Condition {
+        self.shared().condition.clone()
+    }
+
+    fn report(&self, condition: Condition) {
+        let mut shared = self.shared();
+        if shared.condition == condition || matches!(shared.condition, Condition::Failed(_)) {
+            return;
+        }
+        shared.condition = condition;
+        // Under the lock, so that two reports arrive in the order in which they were made.
+        if let Some(watcher) = &shared.watcher {
+            watcher(&shared.condition);
+        }
+    }
+
+    /// Tells `watcher` what was said last, and everything from now on. It must not report itself.
+    pub(crate) fn watch(&self, watcher: impl Fn(&Condition) + Send + Sync + 'static) {
+        let mut shared = self.shared();
+        watcher(&shared.condition);
+        shared.watcher = Some(Box::new(watcher));
+    }
+
+    fn shared(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for StatusReporter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StatusReporter").field(&self.condition()).finish()
+    }
+}
