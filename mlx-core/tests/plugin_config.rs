@@ -65,7 +65,7 @@ struct Warehouse {
 struct Retry {
     #[config(default = 3)]
     max: u8,
-    #[config(default = Duration::from_secs(1))]
+    #[config(default = "1s")]
     wait: Duration,
 }
 

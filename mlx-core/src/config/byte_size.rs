@@ -1,6 +1,6 @@
 //! Amounts of memory and storage.
 
-use super::{ConfigValue, Reader};
+use super::{ConfigValue, Reader, meta::equal};
 use crate::value::{Node, Value};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::{fmt, str::FromStr};
@@ -46,6 +46,8 @@ const PATTERN: &str = concat!(
     "|[0-9]{1,4}(PB|PiB)|18446744073709551615B)$"
 );
 
+pub(super) const EXPECTED: &str = "a size such as `512KiB`, `64MiB` or `1GB`";
+
 impl ByteSize {
     /// A number of bytes.
     pub const fn new(bytes: u64) -> Self {
@@ -77,15 +79,25 @@ impl ByteSize {
         self.0
     }
 
-    fn parse(text: &str) -> Option<u64> {
-        let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
-        let (_, unit, room) = UNITS.iter().find(|(name, ..)| *name == unit)?;
-        let number: u64 = digits.parse().ok()?;
-        if digits.len() > *room {
-            // All that there is, for "no limit".
-            return (text == "18446744073709551615B").then_some(number);
+    /// A constant can parse it too, for [`written_size`](super::written_size).
+    pub(super) const fn parse(text: &str) -> Option<u64> {
+        let bytes = text.as_bytes();
+        let (mut number, mut digits) = (0_u64, 0);
+        while digits < bytes.len() && bytes[digits].is_ascii_digit() && digits < 19 {
+            number = number * 10 + (bytes[digits] - b'0') as u64;
+            digits += 1;
         }
-        number.checked_mul(*unit)
+        let (_, given) = text.split_at(digits);
+        let mut at = 0;
+        while at < UNITS.len() {
+            let (unit, size, room) = UNITS[at];
+            if equal(unit, given) && digits > 0 && digits <= room {
+                return number.checked_mul(size);
+            }
+            at += 1;
+        }
+        // All that there is, for "no limit".
+        if equal(text, "18446744073709551615B") { Some(u64::MAX) } else { None }
     }
 }
 
@@ -120,7 +132,6 @@ impl FromStr for ByteSize {
 
 impl ConfigValue for ByteSize {
     fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-        const EXPECTED: &str = "a size such as `512KiB`, `64MiB` or `1GB`";
         let Value::String(_) = node.value else {
             cx.expected(EXPECTED, node);
             return None;

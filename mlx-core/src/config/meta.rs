@@ -346,17 +346,17 @@ pub const fn assert_avoidable(optional: bool) {
 }
 
 /// A text put together in a constant; what does not fit is cut off.
-struct Message {
+pub(super) struct Message {
     bytes: [u8; 512],
     length: usize,
 }
 
 impl Message {
-    const fn new() -> Self {
+    pub(super) const fn new() -> Self {
         Message { bytes: [0; 512], length: 0 }
     }
 
-    const fn with(mut self, text: &str) -> Self {
+    pub(super) const fn with(mut self, text: &str) -> Self {
         let text = text.as_bytes();
         if self.length + text.len() <= self.bytes.len() {
             let (_, free) = self.bytes.split_at_mut(self.length);
@@ -367,7 +367,7 @@ impl Message {
         self
     }
 
-    const fn as_str(&self) -> &str {
+    pub(super) const fn as_str(&self) -> &str {
         match std::str::from_utf8(self.bytes.split_at(self.length).0) {
             Ok(text) => text,
             Err(_) => "",
@@ -375,7 +375,7 @@ impl Message {
     }
 }
 
-const fn equal(a: &str, b: &str) -> bool {
+pub(super) const fn equal(a: &str, b: &str) -> bool {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     if a.len() != b.len() {
         return false;

@@ -26,6 +26,8 @@ pub use meta::{
 pub(crate) use outline::Outline;
 pub use pattern::{Pattern, Text};
 pub use reader::{Absent, DefaultOverride, Fields, Place, Reader, Resolved};
+#[doc(hidden)]
+pub use scalars::{written_duration, written_size};
 pub use secret::{REDACTED, Secret};
 
 use crate::{

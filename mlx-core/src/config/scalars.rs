@@ -1,6 +1,6 @@
 //! How the types of the standard library are read.
 
-use super::{ByteSize, ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Shape, schema};
+use super::{ByteSize, ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Shape, byte_size, meta::Message, schema};
 use crate::{
     config::Fields,
     diagnostics::{Code, Location},
@@ -191,9 +191,107 @@ macro_rules! texts {
     })+ };
 }
 
+macro_rules! octets {
+    () => {
+        r"(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}"
+    };
+}
+
+macro_rules! group {
+    () => {
+        "[0-9A-Fa-f]{1,4}"
+    };
+}
+
+/// The address by RFC 4291, section 2.2, `::` in each of its places; a scope of 32 bits; a port of 16.
 const SOCKET_ADDRESS: &str = concat!(
-    r"^((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(\.(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])){3}",
-    r"|\[[0-9A-Fa-f:.]+(%[0-9]+)?\]):0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$",
+    "^(",
+    octets!(),
+    r"|\[(",
+    "(",
+    group!(),
+    ":){7}",
+    group!(),
+    "|(",
+    group!(),
+    ":){6}",
+    octets!(),
+    "|",
+    "(",
+    group!(),
+    ":){1,7}:|",
+    "(",
+    group!(),
+    ":){1,6}:",
+    group!(),
+    "|",
+    "(",
+    group!(),
+    ":){1,5}(:",
+    group!(),
+    "){2}|",
+    "(",
+    group!(),
+    ":){1,4}(:",
+    group!(),
+    "){3}|",
+    "(",
+    group!(),
+    ":){1,3}(:",
+    group!(),
+    "){4}|",
+    "(",
+    group!(),
+    ":){1,2}(:",
+    group!(),
+    "){5}|",
+    group!(),
+    ":(:",
+    group!(),
+    "){6}|",
+    ":((:",
+    group!(),
+    "){1,7}|:)|",
+    "::(",
+    group!(),
+    ":){0,5}",
+    octets!(),
+    "|",
+    "(",
+    group!(),
+    ":):(",
+    group!(),
+    ":){0,4}",
+    octets!(),
+    "|",
+    "(",
+    group!(),
+    ":){2}:(",
+    group!(),
+    ":){0,3}",
+    octets!(),
+    "|",
+    "(",
+    group!(),
+    ":){3}:(",
+    group!(),
+    ":){0,2}",
+    octets!(),
+    "|",
+    "(",
+    group!(),
+    ":){4}:(",
+    group!(),
+    ":)?",
+    octets!(),
+    "|",
+    "(",
+    group!(),
+    ":){5}:",
+    octets!(),
+    ")(%0*(429496729[0-5]|42949672[0-8][0-9]|4294967[01][0-9]{2}|429496[0-6][0-9]{3}|42949[0-5][0-9]{4}",
+    "|4294[0-8][0-9]{5}|429[0-3][0-9]{6}|42[0-8][0-9]{7}|4[01][0-9]{8}|[1-3]?[0-9]{1,9}))?",
+    r"\]):0*(6553[0-5]|655[0-2][0-9]|65[0-4][0-9]{2}|6[0-4][0-9]{3}|[1-5]?[0-9]{1,4})$",
 );
 
 texts! {
@@ -201,7 +299,6 @@ texts! {
     IpAddr: "an IP address such as `127.0.0.1`", {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]};
     SocketAddr: "an address and port such as `127.0.0.1:8080`", {
         "type": "string",
-        // The reader knows more of IPv6 addresses.
         "pattern": SOCKET_ADDRESS,
     };
 }
@@ -218,19 +315,20 @@ impl ConfigValue for PathBuf {
     }
 }
 
+const DURATION: &str = "a duration such as `500ms`, `30s`, `5m` or `1h30m`";
+
 /// A length of time: `500ms`, `30s`, `5m`, `2h`, `1d`, or parts together, `1h30m`. A bare number is refused,
 /// because its unit would be a guess.
 impl ConfigValue for Duration {
     fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
-        const EXPECTED: &str = "a duration such as `500ms`, `30s`, `5m` or `1h30m`";
         let Value::String(_) = node.value else {
-            cx.expected(EXPECTED, node);
+            cx.expected(DURATION, node);
             return None;
         };
         let text = cx.string(node)?;
         let duration = duration(&text);
         if duration.is_none() {
-            cx.unparsed(EXPECTED, &text, node);
+            cx.unparsed(DURATION, &text, node);
         }
         duration
     }
@@ -251,33 +349,77 @@ impl ConfigValue for Duration {
     }
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    let mut total = Duration::ZERO;
-    let mut rest = text;
-    while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit())?;
-        let number: u64 = rest[..digits].parse().ok()?;
-        let unit_end = rest[digits..].find(|c: char| c.is_ascii_digit()).map_or(rest.len(), |end| digits + end);
-        let seconds = |each: u64| number.checked_mul(each).map(Duration::from_secs);
-        let unit = &rest[digits..unit_end];
-        // As many as every unit has room for; the schema says so too.
-        if digits > if matches!(unit, "m" | "h" | "d") { 14 } else { 18 } {
-            return None;
+/// A constant can parse it too, for [`written_duration`].
+const fn duration(text: &str) -> Option<Duration> {
+    let bytes = text.as_bytes();
+    let (mut total, mut at) = (Duration::ZERO, 0);
+    while at < bytes.len() {
+        let start = at;
+        let mut number: u64 = 0;
+        // As many digits as every unit has room for; the schema says so too.
+        while at < bytes.len() && bytes[at].is_ascii_digit() && at - start < 18 {
+            number = number * 10 + (bytes[at] - b'0') as u64;
+            at += 1;
         }
-        let part = match unit {
-            "ns" => Duration::from_nanos(number),
-            "us" => Duration::from_micros(number),
-            "ms" => Duration::from_millis(number),
-            "s" => seconds(1)?,
-            "m" => seconds(60)?,
-            "h" => seconds(3600)?,
-            "d" => seconds(86_400)?,
+        let digits = at - start;
+        let (length, most, part) = match bytes.split_at(at).1 {
+            [b'n', b's', ..] => (2, 18, Some(Duration::from_nanos(number))),
+            [b'u', b's', ..] => (2, 18, Some(Duration::from_micros(number))),
+            [b'm', b's', ..] => (2, 18, Some(Duration::from_millis(number))),
+            [b's', ..] => (1, 18, Some(Duration::from_secs(number))),
+            [b'm', ..] => (1, 14, minutes(number, 1)),
+            [b'h', ..] => (1, 14, minutes(number, 60)),
+            [b'd', ..] => (1, 14, minutes(number, 1440)),
             _ => return None,
         };
-        total = total.checked_add(part)?;
-        rest = &rest[unit_end..];
+        let Some(part) = part else { return None };
+        let Some(sum) = total.checked_add(part) else { return None };
+        if digits == 0 || digits > most {
+            return None;
+        }
+        total = sum;
+        at += length;
     }
-    (!text.is_empty()).then_some(total)
+    if bytes.is_empty() { None } else { Some(total) }
+}
+
+const fn minutes(number: u64, each: u64) -> Option<Duration> {
+    match number.checked_mul(60 * each) {
+        Some(seconds) => Some(Duration::from_secs(seconds)),
+        None => None,
+    }
+}
+
+/// What `#[config(default = "50ms")]` is on a `Duration`: read while compiling, by the grammar of files.
+///
+/// # Panics
+/// Refuses, while compiling, a text that is no duration.
+#[doc(hidden)]
+#[track_caller]
+pub const fn written_duration(text: &str) -> Duration {
+    match duration(text) {
+        Some(duration) => duration,
+        None => refuse(text, DURATION),
+    }
+}
+
+/// What `#[config(default = "64MiB")]` is on a `ByteSize`: read while compiling, by the grammar of files.
+///
+/// # Panics
+/// Refuses, while compiling, a text that is no size.
+#[doc(hidden)]
+#[track_caller]
+pub const fn written_size(text: &str) -> ByteSize {
+    match ByteSize::parse(text) {
+        Some(bytes) => ByteSize(bytes),
+        None => refuse(text, byte_size::EXPECTED),
+    }
+}
+
+#[track_caller]
+const fn refuse(text: &str, expected: &str) -> ! {
+    let message = Message::new().with("`").with(text).with("` is not ").with(expected);
+    panic!("{}", message.as_str());
 }
 
 impl ConfigValue for serde_json::Value {
@@ -542,6 +684,43 @@ mod tests {
         assert_eq!(duration("250ms"), Some(Duration::from_millis(250)));
         for text in ["", "5", "s", "5 s", "-5s", "5y", "99999999999999999999s", "18446744073709551615d"] {
             assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_duration_has_a_number_and_one_unit() {
+        assert_eq!(duration("999999999999999999s1ns"), Some(Duration::new(999_999_999_999_999_999, 1)));
+        assert_eq!(duration("0d00h5m1ms"), Some(Duration::from_millis(300_001)));
+        for text in ["5mx", "5h30", "1s ", "1m2", "ms", "1000000000000000000s", "100000000000000m", "5µs", "1.5s"] {
+            assert_eq!(duration(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_schema_and_the_reader_know_the_same_socket_addresses() {
+        let pattern = regex_lite::Regex::new(SOCKET_ADDRESS).unwrap();
+        let mut right = 0;
+        let groups = ["", "0", "1:", "::", ":", "1:2:3", "12345", "g", "4:5:6:7", "1.2.3.4"];
+        let ends = ["]:80", "%1]:080", "%4294967295]:65535", "%4294967296]:1", "%]:1", "]:65536", "]80"];
+        for first in groups {
+            for second in groups {
+                for third in groups {
+                    for end in ends {
+                        for text in [format!("[{first}{second}{third}{end}"), format!("[{first}:{second}:{third}{end}")]
+                        {
+                            let read = text.parse::<SocketAddr>().is_ok();
+                            assert_eq!(pattern.is_match(&text), read, "{text}");
+                            right += usize::from(read);
+                        }
+                    }
+                }
+            }
+        }
+        assert!(right > 300, "only {right} of them are addresses");
+        for text in
+            ["127.0.0.1:80", "1.2.3.4:065535", "255.255.255.255:0", "1.2.3:80", "1.2.3.4.5:80", "01.2.3.4:80", "a:80"]
+        {
+            assert_eq!(pattern.is_match(text), text.parse::<SocketAddr>().is_ok(), "{text}");
         }
     }
 

@@ -212,6 +212,23 @@ pub trait Declared: Sized + 'static {
     }
 }
 
+/// A further type of the plugin `P`. For each in `also`, `#[mlx_plugin]` writes an empty struct that implements it.
+pub trait Further<P: Send + Sync + 'static>: 'static {
+    /// The contract.
+    type Contract: ?Sized + PluginKind;
+
+    /// The type.
+    const KIND: &'static KindInfo = <Self::Contract as PluginKind>::INFO;
+
+    /// The plugin as what the type says.
+    fn contract(this: Arc<P>) -> Arc<Self::Contract>;
+
+    /// Offers the plugin as this type.
+    fn provide(this: &Arc<P>, instance: Instance) -> Instance {
+        instance.provide(Self::contract(this.clone()))
+    }
+}
+
 /// Makes what a slot publishes from a plugin.
 pub(crate) fn instance_of<P: Plugin + Declared>(plugin: P) -> Instance {
     let plugin = Arc::new(plugin);

@@ -17,7 +17,7 @@ pub use handover::Handover;
 pub use health::{Health, HealthStatus};
 pub use kind::{Cardinality, KindInfo, PLANNED_TYPES, PluginKind};
 pub(crate) use lifecycle::instance_of;
-pub use lifecycle::{Declared, Lifecycle, LifecycleFuture, Plugin};
+pub use lifecycle::{Declared, Further, Lifecycle, LifecycleFuture, Plugin};
 pub use metadata::{Declaration, PluginMetadata, Requirement, Resources, Stability, SwapKind};
 pub use result::{ComponentResult, ComponentStatus};
 pub use status::{Condition, StatusReporter};

@@ -345,7 +345,14 @@ impl Reader {
             if let Some(key) = known.iter().find(|key| **key == member.key) {
                 members.insert(*key, member);
             } else {
-                self.unknown("key", &member.key, member.at, &path, known);
+                match called_elsewhere(&member.key).filter(|name| known.contains(name)) {
+                    Some(name) => {
+                        let (key, known) = (shown(&member.key), one_of(known));
+                        let message = format!("unknown key `{key}` in `{path}`; did you mean `{name}`?\n{known}");
+                        self.fault(member.at, message);
+                    }
+                    None => self.unknown("key", &member.key, member.at, &path, known),
+                }
             }
         }
         Some(Keys { members, at, path })
@@ -835,6 +842,20 @@ fn elsewhere(name: &str) -> Option<&'static str> {
     })
 }
 
+/// The key that has this name in other schema languages.
+fn called_elsewhere(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "min" | "ge" | "gte" | "least" => "minimum",
+        "max" | "le" | "lte" | "most" => "maximum",
+        "minLength" | "min_len" | "minItems" => "min_length",
+        "maxLength" | "max_len" | "maxItems" => "max_length",
+        "regex" => "pattern",
+        "choices" | "one_of" | "oneOf" => "enum",
+        "doc" | "docs" | "help" => "description",
+        _ => return None,
+    })
+}
+
 /// Pascal case; empty if the value has nothing to build a name from.
 fn variant_name(value: &str) -> String {
     let name = casing::pascal(value);
@@ -854,6 +875,9 @@ fn duration(text: &str) -> Option<Duration> {
     while !rest.is_empty() {
         let (amount, after) = split(rest, |c| c.is_ascii_digit());
         let (unit, after) = split(after, |c| c.is_ascii_lowercase());
+        if amount.len() > if matches!(unit, "m" | "h" | "d") { 14 } else { 18 } {
+            return None;
+        }
         let amount: u64 = amount.parse().ok()?;
         let seconds = |each| amount.checked_mul(each).map(Duration::from_secs);
         let part = match unit {

@@ -13,7 +13,7 @@
 //! };
 //! ```
 //!
-//! For each type in `also` there is a constant with its `KindInfo`, and `Declared::provide` casts to it.
+//! For each type in `also` there is a struct that implements `Further`, and `Declared::provide` calls it.
 
 use proc_macro2::{Ident, Literal, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
@@ -35,20 +35,19 @@ pub(super) fn expand(
     let Plugin { ident, conditions, .. } = plugin;
     let contract = object(contract, krate);
     let also: Vec<_> = plugin.also.iter().map(|contract| object(contract, krate)).collect();
-    let further: Vec<_> = (0..also.len()).map(|index| format_ident!("__MLX_KIND_{index}")).collect();
-    let kinds: Vec<_> = [quote!(<#ident as #krate::plugin::Declared>::KIND)]
-        .into_iter()
-        .chain(further.iter().map(Ident::to_token_stream))
-        .collect();
+    let further: Vec<_> = (0..also.len()).map(|index| format_ident!("__MlxFurther{index}")).collect();
+    let mut kinds = vec![quote!(<#ident as #krate::plugin::Declared>::KIND)];
+    kinds.extend(further.iter().map(|further| quote!(<#further as #krate::plugin::Further<#ident>>::KIND)));
     let capabilities = arguments.capabilities.iter().map(|capability| allowed(capability, &kinds, krate));
     let metadata = metadata(plugin, arguments, krate, description, &kinds);
-    let cast = cast(ident, krate, &also);
+    let casts = further.iter().zip(&also).map(|(further, also)| further_type(ident, krate, further, also));
+    let cast = cast(ident, krate, &further);
     let registration = registration(plugin, krate);
     quote! {
         #(#conditions)*
         #[allow(deprecated, non_local_definitions)]
         const _: () = {
-            #(const #further: &#krate::plugin::KindInfo = <#also as #krate::plugin::PluginKind>::INFO;)*
+            #(#casts)*
             #(#capabilities)*
             #[automatically_derived]
             impl #krate::plugin::Declared for #ident {
@@ -165,7 +164,7 @@ fn requirement(requirement: &Requirement, krate: &Path) -> TokenStream {
 }
 
 /// Its tokens stand at the struct's name, because the compiler reports a missing `impl` where it casts.
-fn cast(ident: &Ident, krate: &Path, also: &[TokenStream]) -> TokenStream {
+fn cast(ident: &Ident, krate: &Path, further: &[Ident]) -> TokenStream {
     let this = Ident::new("__mlx_this", Span::mixed_site().located_at(ident.span()));
     let instance = Ident::new("__mlx_instance", Span::mixed_site().located_at(ident.span()));
     let contract = quote_spanned! {ident.span()=>
@@ -173,21 +172,33 @@ fn cast(ident: &Ident, krate: &Path, also: &[TokenStream]) -> TokenStream {
             #this
         }
     };
-    if also.is_empty() {
+    if further.is_empty() {
         return contract;
     }
     let provide = quote_spanned! {ident.span()=>
         fn provide(#this: &::std::sync::Arc<Self>, #instance: #krate::handle::Instance) -> #krate::handle::Instance {
             #(
-                let #instance = #krate::handle::Instance::provide::<#also>(
-                    #instance,
-                    <::std::sync::Arc<Self> as ::core::clone::Clone>::clone(#this),
-                );
+                let #instance = <#further as #krate::plugin::Further<Self>>::provide(#this, #instance);
             )*
             #instance
         }
     };
     quote!(#contract #provide)
+}
+
+/// A type in `also`: its contract is named in one place, so that one that is none is one error.
+fn further_type(ident: &Ident, krate: &Path, further: &Ident, contract: &TokenStream) -> TokenStream {
+    let this = Ident::new("__mlx_this", Span::mixed_site().located_at(ident.span()));
+    quote_spanned! {ident.span()=>
+        struct #further;
+        #[automatically_derived]
+        impl #krate::plugin::Further<#ident> for #further {
+            type Contract = #contract;
+            fn contract(#this: ::std::sync::Arc<#ident>) -> ::std::sync::Arc<Self::Contract> {
+                #this
+            }
+        }
+    }
 }
 
 fn registration(plugin: &Plugin, krate: &Path) -> TokenStream {

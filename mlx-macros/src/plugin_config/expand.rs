@@ -56,7 +56,7 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::{Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, parse_quote, spanned::Spanned};
 
 use super::attr::{self, Attr, Container, Data, Field, Name, OneOf, Range, Shape, Variant};
-use crate::expression;
+use crate::{expression, spans::located};
 
 pub(super) fn expand(container: &Container<'_>) -> TokenStream {
     let bounds = Bounds::new(container);
@@ -655,7 +655,13 @@ impl Writer<'_> {
         let ty = field.ty;
         let value = match &field.default.as_ref()?.value {
             attr::Default::Value(expr @ Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) => {
-                quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr))
+                match read_while_compiling(field) {
+                    Some((ty, read)) => {
+                        let read = located(quote!(__mlx::config::#read(#expr)), expr.span());
+                        quote!(const __VALUE: #ty = #read; __VALUE)
+                    }
+                    None => quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr)),
+                }
             }
             attr::Default::Value(expr) => expr.to_token_stream(),
             attr::Default::Bare if field.serde.is_some() => {
@@ -841,6 +847,18 @@ fn all_read(variables: &[Ident]) -> Option<TokenStream> {
             };
         }
     })
+}
+
+/// The types whose default may be written as in a file.
+fn read_while_compiling(field: &Field<'_>) -> Option<(TokenStream, TokenStream)> {
+    let Type::Path(path) = field.ty else { return None };
+    let name = &path.path.segments.last()?.ident;
+    match () {
+        () if field.serde.is_some() => None,
+        () if name == "Duration" => Some((quote!(::core::time::Duration), quote!(written_duration))),
+        () if name == "ByteSize" => Some((quote!(__mlx::config::ByteSize), quote!(written_size))),
+        () => None,
+    }
 }
 
 fn variable(index: usize) -> Ident {

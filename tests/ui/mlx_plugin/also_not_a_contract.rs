@@ -1,0 +1,29 @@
+//! A further type that is a trait, but no contract.
+use mlx_core::prelude::*;
+
+trait Countable {}
+
+#[mlx_plugin(type = "monitoring", also = [Countable])]
+struct Warehouse;
+
+impl Countable for Warehouse {}
+
+#[async_trait]
+impl Monitoring for Warehouse {
+    async fn record(&self, _: Vec<Measurement>) -> Result<()> {
+        Ok(())
+    }
+    async fn export(&self) -> Result<String> {
+        Ok(String::new())
+    }
+}
+
+#[async_trait]
+impl Plugin for Warehouse {
+    type Config = NoConfig;
+    async fn initialize(_: NoConfig, _: &InitContext) -> Result<Self> {
+        Ok(Warehouse)
+    }
+}
+
+fn main() {}
