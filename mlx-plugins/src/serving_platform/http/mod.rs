@@ -40,8 +40,13 @@
 //! With `require_authentication`, all but `/health` and `/ready` need `Authorization: Bearer KEY` or `X-API-Key: KEY`.
 //! The security plugin is asked whether the caller may `predict` the model, or `read` the resource `metrics`.
 //!
-//! A model is offered once somebody calls [`ServingPlatform::deploy`]. Deployments are kept in memory: the plugin is
-//! replaced by `restart`, during which connections are refused, and the new one starts without deployments.
+//! A model is offered once somebody calls [`ServingPlatform::deploy`]. Deployments are kept in memory.
+//!
+//! While the platform runs, the plugin can be replaced by itself with other settings, and no request is lost. The deployments
+//! stay. At the same address the successor takes over the listening socket and the open connections: requests that have begun are finished as they
+//! began, the next one on the same connection is answered by the successor. At another address it listens anew; the old one
+//! accepts no more connections, goes on to answer on those that are open, with `Connection: close`, for half of
+//! `shutdown_timeout`, and then closes them. `timeout` bounds the reading and writing of a connection as it was when the connection was accepted.
 //!
 //! It speaks HTTP/1.1 without TLS: put a proxy in front of it, or keep it on the loopback interface. It has no rate
 //! limits and no cross-origin headers.
@@ -49,22 +54,26 @@
 mod authentication;
 mod body;
 mod failure;
-mod listener;
 mod metrics;
 mod payload;
 mod routes;
+mod server;
 mod stalled;
 #[cfg(test)]
 mod tests;
 
-use listener::Listener;
 use metrics::Recorder;
-use mlx_core::{handle::Handle, plugin::PluginKind, prelude::*};
+use mlx_core::{
+    handle::Handle,
+    plugin::{Handover, PluginKind},
+    prelude::*,
+};
+use server::{Front, Server};
 use std::{
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, Weak},
     time::Duration,
 };
 use tokio_util::sync::CancellationToken;
@@ -104,13 +113,24 @@ pub struct HttpConfig {
     optional = ["type:security", "type:monitoring"],
     integration_points = ["model_server", "security", "monitoring"],
     data_formats = ["json"],
-    swap = "restart",
+    swap = "handover",
     stability = "beta"
 )]
 pub struct Http {
     service: Arc<Service>,
-    listener: Listener,
+    server: Arc<Server>,
+    front: Arc<Front>,
+    /// The server of the one before, at another address.
+    before: Weak<Server>,
 }
+
+/// What a successor gets.
+struct Predecessor {
+    server: Arc<Server>,
+    deployments: Deployments,
+}
+
+type Deployments = Arc<RwLock<BTreeMap<String, Deployed>>>;
 
 /// What requests are answered from.
 struct Service {
@@ -125,7 +145,7 @@ struct Service {
     security: Option<Handle<dyn Security>>,
     monitoring: Option<Handle<dyn Monitoring>>,
     recorder: Option<Recorder>,
-    deployments: RwLock<BTreeMap<String, Deployed>>,
+    deployments: Deployments,
     /// Cancelled when no new request is taken.
     stopping: CancellationToken,
     /// The last failure that was not the caller's; callers are not told what it was.
@@ -170,33 +190,58 @@ impl Plugin for Http {
             })?),
         };
         let monitoring = only::<dyn Monitoring>(cx)?;
-        let (socket, address) = listener::bind(config.address).await?;
-        let stopping = CancellationToken::new();
-        let service = Arc::new(Service {
-            max_body: config.max_body,
-            max_rows: config.max_rows,
-            timeout: config.timeout,
-            address,
-            peers: cx.clone(),
-            security,
-            recorder: monitoring.clone().map(Recorder::start),
-            monitoring,
-            deployments: RwLock::default(),
-            stopping: stopping.clone(),
-            last_failure: Mutex::default(),
-        });
-        let limits = listener::Limits {
+        let before = cx.handed_over::<Predecessor>();
+        let deployments = before.as_ref().map(|before| before.deployments.clone()).unwrap_or_default();
+        let limits = server::Limits {
             connections: config.max_connections,
             timeout: config.timeout,
             grace: config.shutdown_timeout,
         };
-        let listener = Listener::start(socket, routes::router(service.clone()), limits, stopping);
-        Ok(Http { service, listener })
+        let service = |address| {
+            Arc::new(Service {
+                max_body: config.max_body,
+                max_rows: config.max_rows,
+                timeout: config.timeout,
+                address,
+                peers: cx.clone(),
+                security,
+                recorder: monitoring.clone().map(Recorder::start),
+                monitoring,
+                deployments,
+                stopping: CancellationToken::new(),
+                last_failure: Mutex::default(),
+            })
+        };
+        let front = |service: &Arc<Service>| Front::new(routes::router(service.clone()), limits);
+        match before {
+            Some(Predecessor { server, .. }) if server.is_at(config.address) => {
+                let service = service(server.address());
+                let front = front(&service);
+                server.follow(&front);
+                Ok(Http { service, server, front, before: Weak::new() })
+            }
+            before => {
+                let mut made = None;
+                let server = Server::start(config.address, |address| {
+                    let service = service(address);
+                    let front = front(&service);
+                    made = Some((service, front.clone()));
+                    front
+                });
+                let server = server.await?;
+                let (service, front) = made.context("the server has nobody to answer")?;
+                let before = before.map_or_else(Weak::new, |before| {
+                    before.server.move_to(&front);
+                    Arc::downgrade(&before.server)
+                });
+                Ok(Http { service, server, front, before })
+            }
+        }
     }
 
     async fn health(&self) -> Result<Health> {
         let service = &self.service;
-        let mut health = match self.listener.is_running() {
+        let mut health = match self.server.is_running() {
             true => Health::healthy(),
             false => Health::unhealthy("no connections are accepted"),
         };
@@ -204,7 +249,7 @@ impl Plugin for Http {
             .detail("address", service.address.to_string())
             .detail("authentication", service.security.is_some())
             .detail("deployments", service.deployments().len())
-            .detail("connections", self.listener.connections());
+            .detail("connections", self.server.connections());
         if let Some(recorder) = &service.recorder {
             health = health.detail("dropped_measurements", recorder.dropped());
             if let Some(failure) = recorder.failure() {
@@ -218,16 +263,35 @@ impl Plugin for Http {
     }
 
     async fn shutdown(&self) -> Result<()> {
-        let cut = self.listener.stop().await;
+        self.withdraw();
+        let stopping = &self.service.stopping;
+        let left = self.server.leave(&self.front, || stopping.cancel()).await;
+        stopping.cancel();
         if let Some(recorder) = &self.service.recorder {
             recorder.stop().await;
         }
-        match cut {
-            0 => Ok(()),
-            n => Err(Error::timeout(format!(
-                "{n} connections had requests that did not finish in time, and were cut off"
-            ))),
+        left
+    }
+
+    async fn hand_over(&self) -> Result<Handover> {
+        let (server, deployments) = (self.server.clone(), self.service.deployments.clone());
+        Ok(Handover::new().with(Predecessor { server, deployments }))
+    }
+}
+
+impl Http {
+    /// Lets the one before keep its address, if it is still there: then this one was never published.
+    fn withdraw(&self) {
+        if let Some(before) = self.before.upgrade() {
+            before.forsake(&self.front);
         }
+    }
+}
+
+impl Drop for Http {
+    fn drop(&mut self) {
+        self.withdraw();
+        self.server.forsake(&self.front);
     }
 }
 

@@ -949,3 +949,6 @@ plugins:
         assert!(TcpStream::connect(address).await.is_err());
     }
 }
+
+#[path = "swaps.rs"]
+mod swaps;
