@@ -22,6 +22,8 @@ pub mod workflow_engine;
 
 #[cfg(feature = "_linear-model")]
 mod linear_model;
+#[cfg(test)]
+mod pages;
 #[cfg(any(feature = "_storage", feature = "_mlflow"))]
 mod random;
 #[cfg(feature = "_sqlite-arrow")]

@@ -28,6 +28,11 @@
 //! - Artifacts go through the server (`mlflow server --artifacts-destination …`, the default). Of an experiment with an
 //!   artifact location of its own, such as a bucket, they can neither be stored nor read here.
 //!
+//! # What it was tested against
+//! MLflow's own server 3.17.2 on SQLite; what was written is read back with MLflow's own Python client, and 100,000
+//! metrics of 8 tasks arrive while the server is killed and started again. It has not been run against Databricks, nor
+//! behind a proxy that authenticates.
+//!
 //! It does not delete, and does not send system metrics, traces or models' metadata.
 
 mod queue;

@@ -27,6 +27,10 @@
 //! A chat is asked again after a status of 429 or 503 (the server has not begun) and when the connection could not be
 //! made; not when it broke later, because the answer may have been paid for.
 //!
+//! # What it was tested against
+//! llama.cpp's server (whole answers, streams, JSON by grammar, embeddings, 400, 401 and 503 while it loads), fakellm
+//! (functions, 429, 500) and a server that breaks every promise. It has not been run against OpenAI itself.
+//!
 //! It does not do images, audio, files, the `responses` API or batches.
 
 mod events;
