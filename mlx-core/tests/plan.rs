@@ -3,11 +3,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mlx_core::{
-    Diagnostic, Plan,
+    Diagnostic, Plan, PluginMetadata,
     composition::{Machine, OnFailure, Reason},
     contract,
     diagnostics::{Code, Severity},
-    plugin::{Declared, Requirement, Resources},
+    plugin::{Declared, PluginKind, Requirement, Resources},
     prelude::*,
     registry::{Registration, Registry},
 };
@@ -300,7 +300,7 @@ fn a_plan_is_a_diagram() {
 
 #[test]
 fn no_name_breaks_a_diagram_or_a_line() {
-    let id = "\"]; x --> y %% `a` <b>&#35;\n\u{1b}[31m end:::c | {}()[] — żółw 🦀";
+    let id = "\"]; x --> y %% `a` <b>&#35;\n\u{1b}[31m end:::c | {}()[] direction LR — żółw 🦀";
     let composition =
         Composition::builder().plugin_with("store", "small", json!({}), |entry| entry.with_id(id)).build();
     let plan = registry().resolve(&composition).unwrap();
@@ -308,7 +308,7 @@ fn no_name_breaks_a_diagram_or_a_line() {
     let label = diagram.lines().nth(1).unwrap().strip_prefix("  p0[\"").unwrap().split_once("<br/>").unwrap().0;
     assert_eq!(diagram.lines().count(), 2, "{diagram}");
     assert!(
-        label.chars().all(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '.' | '/' | '#' | ';'))
+        label.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '.' | '/' | '#' | ';'))
             && label.contains("żółw"),
         "{label}"
     );
@@ -353,6 +353,44 @@ fn a_plan_made_in_code_has_no_positions() {
     assert_eq!(json["steps"][0]["stop_timeout"], "1500ms");
     assert_eq!(json["steps"][0]["location"], json!(null));
     assert_eq!(json["left_out"][0]["name"], "mlflow");
+}
+
+/// Plugins as the documentation has them, which differ in what they say about themselves.
+fn documented() -> Registry {
+    let plugin = |kind, name, version, change: fn(&mut PluginMetadata)| {
+        let mut metadata = *Small::METADATA;
+        (metadata.kind, metadata.name, metadata.version) = (kind, name, version);
+        change(&mut metadata);
+        let metadata: &PluginMetadata = Box::leak(Box::new(metadata));
+        &*Box::leak(Box::new(Registration::new::<Small>().with_metadata(metadata)))
+    };
+    let tracker = <dyn ExperimentTracker as PluginKind>::INFO;
+    Registry::from_registrations([
+        plugin(tracker, "mlflow", "1.2.0", |_| {}),
+        plugin(tracker, "wandb", "1.0.0", |_| {}),
+        plugin(tracker, "comet", "1.0.0", |metadata| metadata.conflicts_with = &["mlflow"]),
+        plugin(<dyn Monitoring as PluginKind>::INFO, "prometheus", "1.0.0", |metadata| {
+            metadata.capabilities = &["metrics"]
+        }),
+        plugin(<dyn Security as PluginKind>::INFO, "vault", "2.1.0", |_| {}),
+        plugin(<dyn DataSource as PluginKind>::INFO, "postgres", "1.4.2", |_| {}),
+        plugin(<dyn MlTrainer as PluginKind>::INFO, "forest", "0.3.0", |metadata| {
+            metadata.requires = &[Requirement::Type("data_source")];
+            metadata.optional = &[Requirement::Type("experiment_tracker"), Requirement::Capability("metrics")];
+        }),
+    ])
+}
+
+#[test]
+fn the_documentation_shows_what_is_printed() {
+    let page = include_str!("../../docs/configuration.md");
+    let section = page.split_once("## What will run").unwrap().1.split_once("\n## ").unwrap().0;
+    let blocks: Vec<&str> = section.split("```").skip(1).step_by(2).collect();
+    let block = |nth: usize| blocks[nth].split_once('\n').unwrap().1;
+    let plan = documented().resolve_on(&yaml(block(0)), Machine::default()).unwrap();
+    assert_eq!(plan.to_string(), block(1));
+    assert_eq!(plan.to_tree(), block(2));
+    assert_eq!(plan.to_mermaid(), block(3));
 }
 
 // ------------------------------------------------------------------------------------------------ the machine

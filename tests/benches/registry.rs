@@ -5,7 +5,7 @@ mod measure;
 use measure::{Case, at_most, least};
 use mlx_core::{
     Composition, Platform, Registry,
-    plugin::{Declaration, Declared, PluginMetadata, Resources, Stability, SwapKind},
+    plugin::{Declaration, Declared, PluginMetadata, Requirement, Resources, Stability, SwapKind},
     prelude::*,
     registry::Registration,
 };
@@ -110,6 +110,41 @@ fn registry_of(count: usize) -> Registry {
     Registry::from_registrations(PLUGINS.iter().flatten().flatten().take(count))
 }
 
+/// As many plugins: each requires the one before it by name and version and could use one by its capability, and some
+/// conflict with somebody who is not there.
+fn related(count: usize) -> Registry {
+    let name = |nth: usize| &*Box::leak(format!("related-{nth:05}").into_boxed_str());
+    let plugins = (0..count).map(|nth| {
+        let mut metadata = *Numbered::<0>::METADATA;
+        metadata.name = name(nth);
+        metadata.capabilities = Box::leak(Box::new([name(nth + 100_000)]));
+        if nth > 0 {
+            metadata.requires = Box::leak(Box::new([Requirement::Plugin { name: name(nth - 1), version: "^1" }]));
+            metadata.optional = Box::leak(Box::new([Requirement::Capability(name(nth * 7 % count + 100_000))]));
+        }
+        if nth % 10 == 0 {
+            metadata.conflicts_with = Box::leak(Box::new([name(nth + 200_000)]));
+        }
+        metadata.declared.line = nth as u32;
+        let metadata: &PluginMetadata = Box::leak(Box::new(metadata));
+        &*Box::leak(Box::new(Registration::new::<Numbered<0>>().with_metadata(metadata)))
+    });
+    Registry::from_registrations(plugins)
+}
+
+/// A file of all of these plugins, those that require the others first.
+fn file_of_all(registry: &Registry) -> String {
+    let mut file = String::from("name: bench\nplugins:\n");
+    for plugin in registry.iter().collect::<Vec<_>>().iter().rev() {
+        let name = plugin.metadata().name;
+        let _ = write!(
+            file,
+            "  - type: counter\n    name: {name}\n    config:\n      from: 3\n      what: things\n      tags: [a, b]\n"
+        );
+    }
+    file
+}
+
 /// A file of this many entries, over the first hundred plugins.
 fn file_of(entries: usize) -> String {
     let mut file = String::from("name: bench\nplugins:\n");
@@ -188,16 +223,24 @@ fn main() {
     );
 
     let sizes = [100, 1_000, 10_000];
-    let files: Vec<String> = sizes.iter().map(|size| file_of(*size)).collect();
-    let parsed: Vec<Composition> =
-        files.iter().map(|file| Composition::from_yaml(file).expect("the file is right")).collect();
+    let alike: Vec<(&Registry, String)> = sizes.iter().map(|size| (&large, file_of(*size))).collect();
+    grow("over 100 plugins", &alike);
+    let registries = sizes.map(related);
+    let different: Vec<(&Registry, String)> =
+        registries.iter().map(|registry| (registry, file_of_all(registry))).collect();
+    grow("as many related plugins", &different);
+}
+
+/// What files of 100, 1,000 and 10,000 entries cost.
+fn grow(what: &str, files: &[(&Registry, String)]) {
+    let sizes = [100_usize, 1_000, 10_000];
     let mut times = Vec::new();
-    for (size, (file, composition)) in sizes.iter().zip(files.iter().zip(&parsed)) {
-        let rounds = 20_000 / size;
+    for (size, (registry, file)) in sizes.into_iter().zip(files) {
+        let composition = Composition::from_yaml(file).expect("the file is right");
         let found = least(
-            &format!("A file of {size} entries"),
+            &format!("A file of {size} entries, {what}"),
             1,
-            rounds.max(5) as u32,
+            (20_000 / size).max(5) as u32,
             vec![
                 Case::timed(
                     "parse",
@@ -210,7 +253,7 @@ fn main() {
                 Case::timed(
                     "resolve",
                     summed(|| {
-                        let (plan, elapsed) = timed(|| large.resolve(composition));
+                        let (plan, elapsed) = timed(|| registry.resolve(&composition));
                         assert!(plan.is_ok());
                         elapsed
                     }),
@@ -221,6 +264,6 @@ fn main() {
     }
     // n log n is a ratio of one.
     let cost = |nth: usize| times[nth] / (sizes[nth] as f64 * (sizes[nth] as f64).log2());
-    at_most("parse and resolve, 1,000 entries beside 100, n log n = 1", cost(1) / cost(0), 1.0);
-    at_most("parse and resolve, 10,000 entries beside 100, n log n = 1", cost(2) / cost(0), 1.0);
+    at_most(&format!("1,000 entries beside 100, {what}, n log n = 1"), cost(1) / cost(0), 1.0);
+    at_most(&format!("10,000 entries beside 100, {what}, n log n = 1"), cost(2) / cost(0), 1.0);
 }

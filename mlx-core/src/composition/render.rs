@@ -135,13 +135,13 @@ fn printable(text: &str) -> Cow<'_, str> {
 }
 
 /// The text for a quoted label of Mermaid, where `#34;` stands for the character 34. Everything that means something
-/// to Mermaid, to Markdown or to HTML is written so.
+/// to Mermaid, to Markdown or to HTML is written so; spaces too, because Mermaid obeys `direction LR` in a label.
 fn escaped(text: &str) -> String {
     let mut label = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             _ if c.is_alphanumeric() => label.push(c),
-            ' ' | '-' | '.' | '/' => label.push(c),
+            '-' | '.' | '/' => label.push(c),
             // No character reference stands for these.
             _ if c.is_control() => label.extend(c.escape_default().filter(|c| c.is_ascii_alphanumeric())),
             _ => {
