@@ -138,10 +138,14 @@ fn printable(text: &str) -> Cow<'_, str> {
 /// to Mermaid, to Markdown or to HTML is written so; spaces too, because Mermaid obeys `direction LR` in a label.
 fn escaped(text: &str) -> String {
     let mut label = String::with_capacity(text.len());
-    for c in text.chars() {
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        // Within a word, Markdown takes an underscore for what it is.
+        let within = label.ends_with(char::is_alphanumeric) && rest.peek().is_some_and(|next| next.is_alphanumeric());
         match c {
             _ if c.is_alphanumeric() => label.push(c),
             '-' | '.' | '/' => label.push(c),
+            '_' if within => label.push(c),
             // No character reference stands for these.
             _ if c.is_control() => label.extend(c.escape_default().filter(|c| c.is_ascii_alphanumeric())),
             _ => {
