@@ -1,10 +1,11 @@
-//! Watching a running platform: status, readiness.
+//! Watching a running platform: status, readiness, events.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mlx_core::{
+    composition::PluginEntry,
     contract,
-    platform::{PluginState, StatusChanges, StatusEvent},
-    plugin::{HealthStatus, StatusReporter},
+    platform::{PluginState, Replacement, StatusChanges, StatusEvent},
+    plugin::{EVENTS_KEPT, Events, HealthStatus, Lagged, StatusReporter},
     prelude::*,
 };
 
@@ -39,7 +40,9 @@ struct Settings {
 /// Reports what it is told to.
 #[mlx_plugin(type = Patient)]
 struct Ward {
+    id: String,
     status: StatusReporter,
+    events: Events,
     health: Answer,
 }
 
@@ -53,7 +56,19 @@ impl Plugin for Ward {
         if config.fail {
             return Err(Error::denied("not today"));
         }
-        Ok(Ward { status: cx.status().clone(), health: config.health })
+        let (id, events, mut questions) =
+            (cx.id().to_owned(), cx.events().clone(), cx.events().subscribe::<Question>());
+        tokio::spawn(async move {
+            while let Some(Ok(question)) = questions.recv().await {
+                events.publish(Answered(format!("{id}: {}", question.0)));
+            }
+        });
+        let (status, events) = (cx.status().clone(), cx.events().clone());
+        Ok(Ward { id: cx.id().to_owned(), status, events, health: config.health })
+    }
+    async fn execute(&self, cx: &ExecutionContext) -> Result<ComponentResult> {
+        cx.events().publish(Answered("a job".into()));
+        Ok(ComponentResult::success())
     }
     async fn health(&self) -> Result<Health> {
         match self.health {
@@ -74,6 +89,9 @@ impl Patient for Ward {
         match what {
             "degraded" => self.status.degraded(cause),
             "failed" => self.status.failed(cause),
+            "tell" => {
+                self.events.publish(Told { by: self.id.clone(), what: cause.to_owned() });
+            }
             _ => self.status.recovered(),
         }
         Ok(())
@@ -207,5 +225,108 @@ async fn a_plugin_that_does_not_answer_is_not_live() {
     let health = platform.health().await;
     assert_eq!((health.ready(), health.live()), (false, false));
     assert!(health.plugins["patient/ward"].message.contains("within 5s"), "{health:?}");
+    platform.shutdown().await.unwrap();
+}
+
+/// A plugin was told something.
+#[derive(Debug, PartialEq)]
+struct Told {
+    by: String,
+    what: String,
+}
+
+/// An answer to that.
+struct Answered(String);
+
+#[tokio::test]
+async fn events_reach_plugins_and_the_program() {
+    let platform = platform("plugins: [{type: patient, name: ward}, {type: patient, name: ward, id: other}]").await;
+    let mut told = platform.events().subscribe::<Told>();
+    let mut again = platform.events().subscribe::<Told>();
+    let mut answers = platform.events().subscribe::<Answered>();
+    platform.get::<dyn Patient>("other").unwrap().report("tell", "hello").await.unwrap();
+    let expected = Told { by: "other".into(), what: "hello".into() };
+    assert_eq!(*told.recv().await.unwrap().unwrap(), expected);
+    assert_eq!(*again.recv().await.unwrap().unwrap(), expected, "every subscriber gets every event");
+
+    let cx = ExecutionContext::new();
+    platform.execute("patient/ward", cx).await.unwrap();
+    assert_eq!(answers.recv().await.unwrap().unwrap().0, "a job");
+
+    // Both directions: the program publishes, plugins listen.
+    assert_eq!(platform.events().publish(Question("how are you?".into())), 2);
+    let mut from = [answers.recv().await, answers.recv().await].map(|answer| answer.unwrap().unwrap().0.clone());
+    from.sort();
+    assert_eq!(from, ["other: how are you?", "ward: how are you?"]);
+    platform.shutdown().await.unwrap();
+    assert!(told.recv().await.is_none() && told.recv().await.is_none());
+}
+
+/// Asked of all plugins.
+struct Question(String);
+
+#[tokio::test]
+async fn subscriptions_outlive_a_swap_and_end_with_the_platform() {
+    let platform = platform("plugins: [{type: patient, name: ward}]").await;
+    let mut told = platform.events().subscribe::<Told>();
+    let ward = platform.get::<dyn Patient>("ward").unwrap();
+    ward.report("tell", "before").await.unwrap();
+    ward.report("degraded", "worn out").await.unwrap();
+    let mut changes = platform.status_changes();
+    changes.next().await.unwrap();
+    platform.swap("ward", Replacement::same()).await.unwrap();
+    assert_eq!(changed(&mut changes).await, ("patient/ward".into(), PluginState::Running, None), "the new one is well");
+    assert_eq!(platform.status()[0].state, PluginState::Running, "and the old one has no say, even while it stops");
+    ward.report("tell", "after").await.unwrap();
+    ward.report("degraded", "new, and worn out").await.unwrap();
+    assert_eq!(platform.status()[0].state, PluginState::Degraded);
+    assert_eq!(told.recv().await.unwrap().unwrap().what, "before");
+    assert_eq!(told.recv().await.unwrap().unwrap().what, "after");
+    let events = platform.events().clone();
+    drop(platform);
+    assert!(told.recv().await.is_none());
+    assert_eq!(events.publish(Question("anybody?".into())), 0);
+    assert!(events.subscribe::<Told>().recv().await.is_none());
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_is_told_how_much_it_lost() {
+    let events = Events::new();
+    let mut slow = events.subscribe::<u64>();
+    assert_eq!(events.publish("nobody subscribed to texts"), 0);
+    let published = EVENTS_KEPT as u64 + 7;
+    for number in 0..published {
+        assert_eq!(events.publish(number), 1);
+    }
+    assert_eq!(slow.recv().await, Some(Err(Lagged(7))));
+    for number in 7..published {
+        assert_eq!(*slow.recv().await.unwrap().unwrap(), number);
+    }
+    drop(slow);
+    assert_eq!(events.publish(0_u64), 0);
+}
+
+#[tokio::test]
+async fn a_plugin_that_is_added_to_a_running_platform_shows_among_the_changes() {
+    let platform = platform("plugins: [{type: patient, name: ward}]").await;
+    let mut changes = platform.status_changes();
+    changes.next().await.unwrap();
+    platform.activate(PluginEntry::of("patient", "ward", json!({})).with_id("late")).await.unwrap();
+    loop {
+        let (label, state, _) = changed(&mut changes).await;
+        assert_eq!(label, "patient/late");
+        if state == PluginState::Running {
+            break;
+        }
+    }
+    platform.deactivate("late").await.unwrap();
+    loop {
+        if let StatusEvent::Changed(status) = changes.next().await.unwrap()
+            && status.state == PluginState::Stopped
+        {
+            assert_eq!(status.id, "late");
+            break;
+        }
+    }
     platform.shutdown().await.unwrap();
 }

@@ -27,7 +27,7 @@ use crate::{
     diagnostics::{Code, Diagnostic, Error, Result},
     handle::Handle,
     pipeline::{Pipeline, PipelineRun},
-    plugin::{ComponentResult, ExecutionContext, PluginKind},
+    plugin::{ComponentResult, Events, ExecutionContext, PluginKind},
     registry::Registry,
 };
 use running::{PlatformPeers, Running};
@@ -195,6 +195,11 @@ impl Platform {
     /// ```
     pub fn status_changes(&self) -> StatusChanges {
         StatusChanges::of(&self.running)
+    }
+
+    /// The events that plugins and the program publish to each other, until the platform has stopped.
+    pub fn events(&self) -> &Events {
+        &self.running.events
     }
 
     /// Stops everything in the reverse order of the start: lets the calls in flight finish, then shuts each plugin

@@ -9,7 +9,8 @@ use crate::{
     diagnostics::{Error, Result, listing, nearest},
     handle::{Handle, Lease, Slot},
     plugin::{
-        ComponentResult, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata, StatusReporter,
+        ComponentResult, Events, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata,
+        StatusReporter,
     },
 };
 use foldhash::fast::FixedState;
@@ -31,6 +32,14 @@ pub(super) struct Running {
     /// Cancelled when the platform is shut down.
     pub(super) closing: CancellationToken,
     pub(super) changes_of_status: Arc<Changes>,
+    pub(super) events: Events,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Plugins, and what they started, may keep the events.
+        self.events.close();
+    }
 }
 
 /// The plugins of a platform at one moment. Nothing in it changes but where each of them stands.
@@ -87,6 +96,7 @@ impl Running {
             changes: Arc::default(),
             closing: CancellationToken::new(),
             changes_of_status: Arc::new(Changes::new()),
+            events: Events::new(),
         }
     }
 
@@ -350,6 +360,10 @@ impl Peers for PlatformPeers {
             )));
         }
         Ok(snapshot.slots[position].clone())
+    }
+
+    fn events(&self) -> Events {
+        self.running.upgrade().map_or_else(Events::ended, |running| running.events.clone())
     }
 
     fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>> {

@@ -27,6 +27,7 @@ pub(super) async fn stop_all(running: &Running) -> Vec<Diagnostic> {
         found.extend(stopped.found.into_iter().map(|d| d.at(step.location.as_ref()).in_path(&step.path)));
     }
     running.changes_of_status.end();
+    running.events.close();
     found
 }
 

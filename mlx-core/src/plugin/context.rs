@@ -1,6 +1,6 @@
 //! What a plugin is given when it starts and when it runs.
 
-use super::{ComponentResult, Handover, KindInfo, LifecycleFuture, PluginKind, StatusReporter, data::Data};
+use super::{ComponentResult, Events, Handover, KindInfo, LifecycleFuture, PluginKind, StatusReporter, data::Data};
 use crate::{
     diagnostics::{Error, Result},
     handle::{Handle, Slot},
@@ -29,6 +29,11 @@ pub trait Peers: Send + Sync {
     /// The type and id, `data_source/sqlite`, of every plugin there is, running or not.
     fn labels(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The events of the platform. Without one, nobody else is there.
+    fn events(&self) -> Events {
+        Events::new()
     }
 
     /// Runs a plugin's own job, as `Platform::execute` does: by id or `type/id`, in a task of its own.
@@ -63,12 +68,15 @@ pub struct InitContext {
     cancellation: CancellationToken,
     handover: Arc<Mutex<Handover>>,
     status: StatusReporter,
+    events: Events,
 }
 
 impl InitContext {
     /// A context for the plugin that runs as `id`.
     pub fn new(id: impl Into<Arc<str>>, peers: Arc<dyn Peers>, cancellation: CancellationToken) -> Self {
-        InitContext { id: id.into(), peers, cancellation, handover: Arc::default(), status: StatusReporter::new() }
+        let events = peers.events();
+        let status = StatusReporter::new();
+        InitContext { id: id.into(), peers, cancellation, handover: Arc::default(), status, events }
     }
 
     /// A context without other plugins, for tests of one plugin.
@@ -122,6 +130,11 @@ impl InitContext {
         &self.status
     }
 
+    /// The events of the platform, to publish and to subscribe to. Keep a clone to publish while the plugin runs.
+    pub fn events(&self) -> &Events {
+        &self.events
+    }
+
     /// A handle to another plugin, by id or name. The plugin that asks must declare it in `requires` or `optional`, by
     /// name, type or capability: only then it is started before.
     ///
@@ -165,6 +178,7 @@ pub struct ExecutionContext {
     artifacts: PathBuf,
     cancellation: CancellationToken,
     peers: Arc<dyn Peers>,
+    events: Events,
 }
 
 impl ExecutionContext {
@@ -180,6 +194,7 @@ impl ExecutionContext {
             artifacts,
             cancellation: CancellationToken::new(),
             peers: Arc::new(NoPeers),
+            events: Events::new(),
         }
     }
 
@@ -236,8 +251,14 @@ impl ExecutionContext {
     /// Sets how other plugins are reached; the platform does.
     #[must_use]
     pub fn with_peers(mut self, peers: Arc<dyn Peers>) -> Self {
+        self.events = peers.events();
         self.peers = peers;
         self
+    }
+
+    /// The events of the platform, to publish and to subscribe to.
+    pub fn events(&self) -> &Events {
+        &self.events
     }
 
     /// The run's id.

@@ -8,7 +8,7 @@ use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tokio_util::sync::ReusableBoxFuture;
 
 /// Receives from a broadcast. The future is kept between polls, so that waiting allocates once.
-pub(crate) struct Feed<T: Clone + Send + 'static> {
+pub(crate) struct Feed<T> {
     next: ReusableBoxFuture<'static, (Result<T, RecvError>, Receiver<T>)>,
 }
 

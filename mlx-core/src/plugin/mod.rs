@@ -2,6 +2,7 @@
 
 mod context;
 mod data;
+mod events;
 mod feed;
 mod handover;
 mod health;
@@ -12,6 +13,7 @@ mod result;
 mod status;
 
 pub use context::{ExecutionContext, InitContext, NoPeers, Peers};
+pub use events::{EVENTS_KEPT, Events, Lagged, Subscription};
 pub(crate) use feed::{Feed, next};
 pub use handover::Handover;
 pub use health::{Health, HealthStatus};
