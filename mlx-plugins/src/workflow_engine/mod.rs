@@ -4,4 +4,4 @@
 pub mod local;
 
 #[cfg(all(test, feature = "workflow-engine-local"))]
-mod suite;
+mod tests;

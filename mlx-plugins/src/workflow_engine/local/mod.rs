@@ -28,7 +28,7 @@
 //! **Stopping** the platform cancels every run and waits until all have ended. The engine is started after the plugins of
 //! all built-in types, and so it is stopped before them.
 //!
-//! What it does not do: take runs up again after a restart by itself, schedules, other machines.
+//! What it does not do: keep runs over a restart or a hot swap (a record does), schedules, other machines.
 
 #[cfg(test)]
 mod tests;
@@ -73,6 +73,7 @@ pub struct LocalConfig {
         "type:data_processor",
         "type:data_source",
         "type:experiment_tracker",
+        "type:llm_provider",
         "type:ml_platform",
         "type:ml_trainer",
         "type:model_registry",

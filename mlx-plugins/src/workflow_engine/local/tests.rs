@@ -1,5 +1,5 @@
 use super::*;
-use crate::workflow_engine::suite::{self, Worker, Works, job, one, until};
+use crate::workflow_engine::tests::{Worker, Works, conforms, job, one, until};
 use mlx_core::{
     pipeline::Step,
     registry::{Registration, Registry},
@@ -24,7 +24,7 @@ fn worker(platform: &Platform) -> Handle<dyn Works> {
 #[tokio::test]
 async fn it_does_what_every_engine_does() {
     let platform = platform(json!({})).await;
-    suite::conforms(&engine(&platform), &worker(&platform)).await;
+    conforms(&engine(&platform), &worker(&platform)).await;
     platform.shutdown().await.unwrap();
 }
 
