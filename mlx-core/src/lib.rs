@@ -100,7 +100,7 @@ pub use registry::{Registry, registry};
 pub use runtime::block_on;
 pub use serde_json::{Value as JsonValue, json};
 
-/// Pages about the macros, from `docs/macros` of the repository.
+/// Pages about the macros and about changing a running platform, from `docs` of the repository.
 #[cfg(doc)]
 pub mod guide {
     #[doc = include_str!("../../docs/macros/tutorial.md")]
@@ -109,6 +109,8 @@ pub mod guide {
     pub mod reference {}
     #[doc = include_str!("../../docs/macros/gotchas.md")]
     pub mod gotchas {}
+    #[doc = include_str!("../../docs/live-changes.md")]
+    pub mod live_changes {}
 }
 
 /// What the macros generate paths to. No part of the interface.

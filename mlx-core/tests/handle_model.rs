@@ -282,3 +282,30 @@ fn cancel_ends_every_waiting_call_and_counts_them() {
         fickle.join().unwrap();
     });
 }
+
+#[test]
+fn what_moves_to_another_place_takes_its_leases_along() {
+    check(|| {
+        // Value 2 is tried in a place of its own while value 1 is still called.
+        let model = Model::new();
+        let staged = Arc::new(Stripes::new(2));
+        let value = |number| Value { number, stopped: AtomicBool::new(false), dropped: model.dropped.clone() };
+        assert!(staged.publish(value(2)).is_none());
+        let place = Model { stripes: staged.clone(), dropped: model.dropped.clone() };
+        let trying = thread::spawn(move || place.call());
+        let calling = {
+            let model = model.clone();
+            thread::spawn(move || model.call())
+        };
+        let old = model.stripes.publish_from(&staged).unwrap();
+        drop(staged.close());
+        stop(&old);
+        let new = model.stripes.close().unwrap();
+        assert_eq!(new.value().number, 2);
+        stop(&new);
+        drop((old, new));
+        assert!(matches!(trying.join().unwrap(), None | Some(2)));
+        calling.join().unwrap();
+        drop(model);
+    });
+}
