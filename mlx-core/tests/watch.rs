@@ -228,3 +228,27 @@ async fn a_loader_that_panics_does_not_end_it() {
     assert!(size(&platform).await > 10);
     platform.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn included_files_are_watched_too_also_those_that_were_broken() {
+    let folder = Folder::new("include");
+    let platform = start(&folder).await;
+    let mut watcher = Watch::new(folder.path()).every(INTERVAL).start(&platform).unwrap();
+    let part = folder.0.join("part.yaml");
+    let write = |text: &str| {
+        let new = folder.0.join("part.yaml.new");
+        fs::write(&new, text).unwrap();
+        fs::rename(new, &part).unwrap();
+    };
+    folder.rename("include: [part.yaml]");
+    assert_eq!(next(&mut watcher).await.unwrap_err().diagnostics()[0].code, Code::Unreadable);
+    write("plugins: [");
+    assert_eq!(next(&mut watcher).await.unwrap_err().diagnostics()[0].code, Code::Syntax);
+    assert_eq!(size(&platform).await, 1);
+    for new in 2..4 {
+        write(&of(&format!("size: {new}")));
+        assert_eq!(next(&mut watcher).await.unwrap().swapped, ["sized/thing"]);
+        assert_eq!(size(&platform).await, new);
+    }
+    platform.shutdown().await.unwrap();
+}

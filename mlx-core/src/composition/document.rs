@@ -14,7 +14,12 @@ use crate::{
     plugin::PluginKind,
     value::{Map, Node, System, Variables, json, yaml},
 };
-use std::{collections::BTreeMap, fmt, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Which plugins make up a platform, and how they are set up.
 ///
@@ -63,7 +68,12 @@ impl Composition {
     /// [`Invalid`](crate::ErrorKind::Invalid) when a file cannot be read or is malformed, or files include each other in
     /// a circle.
     pub fn from_path(path: impl AsRef<Path>) -> Result<Self> {
-        include::read_file(path.as_ref())
+        include::read_file(path.as_ref()).1
+    }
+
+    /// As [`from_path`](Composition::from_path), with the files that were read or should have been.
+    pub(crate) fn from_path_with_files(path: &Path) -> (Vec<PathBuf>, Result<Self>) {
+        include::read_file(path)
     }
 
     /// Reads a composition from YAML.

@@ -22,11 +22,11 @@ const MAX_FILES: usize = 256;
 /// Files may include each other this deep.
 const MAX_DEPTH: usize = 16;
 
-/// Reads a file, and those that it names.
-pub(super) fn read_file(path: &Path) -> Result<Composition> {
+/// Reads a file, and those that it names. The files are said also where they do not make a composition.
+pub(super) fn read_file(path: &Path) -> (Vec<PathBuf>, Result<Composition>) {
     let mut loader = Loader::default();
     let composition = loader.file(path, None);
-    loader.finish(path.display(), composition)
+    (std::mem::take(&mut loader.read), loader.finish(path.display(), composition))
 }
 
 /// Reads the files that a text names; their paths are relative to the current directory.
@@ -41,6 +41,8 @@ struct Loader {
     /// The files that are being read, each named by the one before it.
     open: Vec<PathBuf>,
     files: usize,
+    /// What was read or should have been.
+    read: Vec<PathBuf>,
     found: Vec<Diagnostic>,
 }
 
@@ -81,6 +83,7 @@ impl Loader {
             }
             return None;
         }
+        self.read.push(path.to_owned());
         match value::read_included(path, from) {
             Ok(node) => {
                 self.open.push(canonical);

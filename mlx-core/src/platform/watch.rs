@@ -14,6 +14,7 @@ use crate::{
 };
 use futures_core::Stream;
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fmt, fs, io,
     path::{Path, PathBuf},
     pin::Pin,
@@ -89,7 +90,7 @@ impl Watch {
         self
     }
 
-    /// Begins to watch. The file rules: what it says is applied at once where it is not what runs, and then whenever
+    /// Begins to watch the file, and those that it includes or extends. The file rules: what it says is applied at once where it is not what runs, and then whenever
     /// its contents have changed, as by [`Platform::apply`]. Where it cannot be read, has mistakes, or does not start, the
     /// platform stays as it is, and the next change of the file is waited for.
     ///
@@ -111,22 +112,20 @@ impl Watch {
         Ok(Watcher { outcomes: receiver, _guard: guard })
     }
 
-    fn composition(&self) -> Result<Composition> {
-        match &self.load {
-            Some(load) => load(),
-            None => {
-                let mut composition = Composition::from_path(&self.path)?;
-                for profile in &self.profiles {
-                    composition = composition.with_profile(profile)?;
-                }
-                Ok(composition)
-            }
+    /// The composition, and the files that it is made of beside those that are known.
+    fn composition(&self) -> (Vec<PathBuf>, Result<Composition>) {
+        if let Some(load) = &self.load {
+            return (Vec::new(), load());
         }
+        let (files, composition) = Composition::from_path_with_files(&self.path);
+        let with_profile = |composition: Composition, profile: &String| composition.with_profile(profile);
+        (files, composition.and_then(|composition| self.profiles.iter().try_fold(composition, with_profile)))
     }
 
-    fn look(&self) -> Contents {
-        let paths = std::iter::once(&self.path).chain(&self.also);
-        paths.map(|path| fs::read(path).map_err(|error| error.kind())).collect()
+    fn look(&self, included: &[PathBuf]) -> Contents {
+        let paths: BTreeSet<&PathBuf> = std::iter::once(&self.path).chain(&self.also).chain(included).collect();
+        let read = |path: &PathBuf| (path.clone(), fs::read(path).map_err(|error| error.kind()));
+        paths.into_iter().map(read).collect()
     }
 }
 
@@ -137,7 +136,7 @@ impl fmt::Debug for Watch {
 }
 
 /// What the files hold, or why they cannot be read.
-type Contents = Vec<Result<Vec<u8>, io::ErrorKind>>;
+type Contents = BTreeMap<PathBuf, Result<Vec<u8>, io::ErrorKind>>;
 
 /// Follows a file until it is dropped, and says what became of each change: also as a [`Stream`].
 ///
@@ -187,22 +186,30 @@ impl Task {
         let mut ticks = interval(self.watch.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (mut applied, mut last): (Option<Contents>, Option<Contents>) = (None, None);
+        let mut included: Vec<PathBuf> = Vec::new();
         loop {
             ticks.tick().await;
             let Some(running) = self.running.upgrade() else { return };
-            let Some(now) = self.off(Watch::look).await else { continue };
+            let Some(now) = self.look(&included).await else { continue };
             let settled = last.replace(now.clone()).is_some_and(|last| last == now);
             if !settled || applied.as_ref() == Some(&now) {
                 continue;
             }
-            let composition = self.off(Watch::composition).await;
-            if self.off(Watch::look).await.as_ref() != Some(&now) {
+            let composition = match self.off(Watch::composition).await {
+                Some((files, _)) if files != included => {
+                    // What was read of a file that was not known could be half of it.
+                    included = files;
+                    continue;
+                }
+                Some((_, composition)) => composition,
+                None => Err(Error::internal("reading the composition panicked")),
+            };
+            if self.look(&included).await.as_ref() != Some(&now) {
                 // It was written while it was read.
                 continue;
             }
             applied = Some(now);
-            let panicked = || Err(Error::internal("reading the composition panicked"));
-            let outcome = match composition.unwrap_or_else(panicked) {
+            let outcome = match composition {
                 Ok(composition) => apply(&running, composition).await,
                 Err(error) => Err(error),
             };
@@ -211,6 +218,11 @@ impl Task {
                 let _ = self.outcomes.try_send(outcome);
             }
         }
+    }
+
+    async fn look(&self, included: &[PathBuf]) -> Option<Contents> {
+        let included = included.to_vec();
+        self.off(move |watch| watch.look(&included)).await
     }
 
     /// Runs what blocks where it holds up nothing. `None` when it panicked.
