@@ -1,13 +1,15 @@
-//! Watching a running platform: status, readiness, events.
+//! Operating a platform: status, readiness, events, how it starts.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mlx_core::{
     composition::PluginEntry,
     contract,
+    diagnostics::Code,
     platform::{PluginState, Replacement, StatusChanges, StatusEvent},
     plugin::{EVENTS_KEPT, Events, HealthStatus, Lagged, StatusReporter},
     prelude::*,
 };
+use std::{collections::BTreeMap, sync::Mutex};
 
 /// Something that says how it is.
 #[contract(name = "patient", cardinality = "many")]
@@ -329,4 +331,193 @@ async fn a_plugin_that_is_added_to_a_running_platform_shows_among_the_changes() 
         }
     }
     platform.shutdown().await.unwrap();
+}
+
+/// What a start does, and how often it was tried.
+#[derive(PluginConfig)]
+struct Trying {
+    /// The test's counter.
+    test: String,
+    /// Attempts that fail before one succeeds.
+    #[config(default = 0)]
+    failures: u32,
+    #[config(default = false)]
+    permanent: bool,
+    #[config(default = Duration::ZERO)]
+    takes: Duration,
+    /// Blocks its thread instead.
+    #[config(default = false)]
+    blocks: bool,
+}
+
+/// The starts of one test.
+#[derive(Clone, Copy, Default)]
+struct Starts {
+    tried: u32,
+    under_way: u32,
+    most: u32,
+}
+
+static STARTS: Mutex<BTreeMap<String, Starts>> = Mutex::new(BTreeMap::new());
+
+fn starts(test: &str, change: impl FnOnce(&mut Starts)) -> Starts {
+    let mut all = STARTS.lock().unwrap();
+    let starts = all.entry(test.to_owned()).or_default();
+    change(starts);
+    *starts
+}
+
+/// Does not start at once.
+#[mlx_plugin(type = Patient)]
+struct Slowly;
+
+#[async_trait]
+impl Plugin for Slowly {
+    type Config = Trying;
+    async fn initialize(config: Trying, _: &InitContext) -> Result<Self> {
+        let begun = |starts: &mut Starts| {
+            starts.tried += 1;
+            starts.under_way += 1;
+            starts.most = starts.most.max(starts.under_way);
+        };
+        let tried = starts(&config.test, begun).tried;
+        match config.blocks {
+            true => std::thread::sleep(config.takes),
+            false => tokio::time::sleep(config.takes).await,
+        }
+        starts(&config.test, |starts| starts.under_way -= 1);
+        match (tried <= config.failures, config.permanent) {
+            (true, false) => Err(Error::unavailable(format!("no connection yet ({tried})"))),
+            (true, true) => Err(Error::denied("wrong password")),
+            (false, _) => Ok(Slowly),
+        }
+    }
+}
+
+#[async_trait]
+impl Patient for Slowly {
+    async fn report(&self, _: &str, _: &str) -> Result<()> {
+        Ok(())
+    }
+}
+
+fn tried(test: &str) -> u32 {
+    starts(test, |_| {}).tried
+}
+
+fn slowly(test: &str, rest: &str, config: &str) -> String {
+    format!("{{type: patient, name: slowly, {rest} config: {{test: {test}, {config}}}}}")
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_is_tried_again_when_the_failure_may_pass() {
+    let entry = slowly("retried", "retry: {max_attempts: 4, initial_backoff: 100ms, max_backoff: 1s},", "failures: 3");
+    let began = tokio::time::Instant::now();
+    let platform = platform(&format!("plugins: [{entry}]")).await;
+    // Half of 100, 200 and 400 ms at least, and all of it at most.
+    let waited = began.elapsed();
+    assert!(waited >= Duration::from_millis(350) && waited <= Duration::from_millis(750), "{waited:?}");
+    assert_eq!(tried("retried"), 4);
+    platform.shutdown().await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_failure_tells_of_the_attempts_before() {
+    let entry = slowly("in-vain", "retry: {max_attempts: 3},", "failures: 9");
+    let error = start(&format!("plugins: [{entry}]")).await.unwrap_err();
+    assert_eq!((error.kind(), tried("in-vain")), (ErrorKind::Unavailable, 3));
+    let diagnostic = &error.diagnostics()[0];
+    assert_eq!((diagnostic.code, diagnostic.message.contains("(3)")), (Code::StartFailed, true), "{error:?}");
+    let notes: Vec<&str> = diagnostic.related.iter().map(|related| related.message.as_str()).collect();
+    assert_eq!(notes.len(), 2);
+    assert!(notes[0].starts_with("attempt 1 of 3: ") && notes[0].ends_with("no connection yet (1)"), "{notes:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_will_not_pass_is_not_tried_again() {
+    let entry = slowly("permanent", "retry: {max_attempts: 5},", "failures: 9, permanent: true");
+    let error = start(&format!("plugins: [{entry}]")).await.unwrap_err();
+    assert_eq!((error.kind(), tried("permanent")), (ErrorKind::Denied, 1));
+    let entry = slowly("once", "", "failures: 9");
+    start(&format!("plugins: [{entry}]")).await.unwrap_err();
+    assert_eq!(tried("once"), 1, "without `retry`, once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_attempts_share_one_deadline() {
+    let retry = "start_timeout: 1s, retry: {max_attempts: 100, initial_backoff: 400ms, max_backoff: 400ms},";
+    let began = tokio::time::Instant::now();
+    let entry = slowly("deadline", retry, "failures: 99");
+    let error = start(&format!("plugins: [{entry}]")).await.unwrap_err();
+    assert!(began.elapsed() <= Duration::from_secs(1));
+    let attempts = tried("deadline");
+    assert!((3..=5).contains(&attempts), "{attempts}");
+    let last = &error.diagnostics()[0].related.last().unwrap().message;
+    assert_eq!(*last, format!("attempt {attempts} of 100 was the last within its `start_timeout`"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_platform_has_a_deadline_of_its_own_and_names_who_was_late() {
+    let quick = slowly("quick", "id: early,", "takes: 10ms");
+    let late = slowly("late", "id: late,", "takes: 20s");
+    let queued = slowly("queued", "id: queued,", "takes: 1s");
+    let text = format!("start_timeout: 5s\nmax_concurrent_starts: 1\nplugins: [{quick}, {late}, {queued}]");
+    let began = tokio::time::Instant::now();
+    let error = start(&text).await.unwrap_err();
+    assert_eq!(began.elapsed().as_secs(), 5);
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    let [diagnostic] = error.diagnostics() else { panic!("{error:?}") };
+    assert_eq!(diagnostic.code, Code::DeadlineExceeded);
+    assert_eq!(
+        diagnostic.message,
+        "the platform did not start within 5s; still starting: `late`; waiting for others: `queued`"
+    );
+    assert_eq!((tried("late"), tried("queued")), (1, 0));
+}
+
+#[tokio::test]
+async fn a_start_that_blocks_its_thread_does_not_outlast_the_platforms_deadline() {
+    let blocks = slowly("blocks", "", "takes: 3s, blocks: true");
+    let began = std::time::Instant::now();
+    let error = start(&format!("start_timeout: 200ms\nplugins: [{blocks}]")).await.unwrap_err();
+    assert!(began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
+    assert!(error.to_string().contains("still starting: `slowly`"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_start_at_once_than_the_composition_allows() {
+    let plugins: Vec<String> =
+        (0..6).map(|number| slowly("many", &format!("id: p{number},"), "takes: 100ms")).collect();
+    let text = format!("max_concurrent_starts: 2\nplugins: [{}]", plugins.join(", "));
+    let platform = platform(&text).await;
+    let Starts { tried, most, .. } = starts("many", |_| {});
+    assert_eq!((tried, most), (6, 2));
+    platform.shutdown().await.unwrap();
+}
+
+#[test]
+fn wrong_options_of_the_start_are_reported_where_they_stand() {
+    let text = "
+start_timeout: soon
+max_concurrent_starts: 0
+measure: maybe
+plugins:
+  - type: patient
+    name: ward
+    retry: {max_attempts: 0, initial_backoff: 1, maxbackoff: 5s}
+";
+    let error = registry().resolve(&Composition::from_yaml(text).unwrap()).unwrap_err();
+    let found: Vec<(&str, Code)> =
+        error.diagnostics().iter().map(|found| (found.path.as_deref().unwrap_or_default(), found.code)).collect();
+    for expected in [
+        ("start_timeout", Code::WrongType),
+        ("max_concurrent_starts", Code::OutOfRange),
+        ("measure", Code::WrongType),
+        ("plugins[0].retry.max_attempts", Code::OutOfRange),
+        ("plugins[0].retry.initial_backoff", Code::WrongType),
+        ("plugins[0].retry.maxbackoff", Code::UnknownField),
+    ] {
+        assert!(found.contains(&expected), "{expected:?} is not among {found:?}");
+    }
+    assert!(error.diagnostics().iter().all(|found| found.location.is_some()), "{error:?}");
 }

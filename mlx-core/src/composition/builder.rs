@@ -2,6 +2,7 @@
 
 use super::{Composition, PluginEntry, document::Preference};
 use crate::{config::Located, plugin::Declared};
+use std::{num::NonZeroU32, time::Duration};
 
 /// Makes a [`Composition`] in code.
 #[derive(Debug)]
@@ -57,6 +58,27 @@ impl CompositionBuilder {
     pub fn precedence<N: Into<String>>(mut self, of: &str, order: impl IntoIterator<Item = N>) -> Self {
         let order = order.into_iter().map(|name| Located::from(name.into())).collect();
         self.composition.precedence.push(Preference { of: Located::from(of.to_owned()), order });
+        self
+    }
+
+    /// Sets how long the start of all plugins together may take.
+    #[must_use]
+    pub fn start_timeout(mut self, timeout: Duration) -> Self {
+        self.composition.options.start_timeout = Some(timeout);
+        self
+    }
+
+    /// Sets how many plugins start at the same time, at least one.
+    #[must_use]
+    pub fn max_concurrent_starts(mut self, starts: NonZeroU32) -> Self {
+        self.composition.options.max_concurrent_starts = Some(starts);
+        self
+    }
+
+    /// Sets whether calls to plugins are measured, for those whose entry does not say.
+    #[must_use]
+    pub fn measure(mut self, measure: bool) -> Self {
+        self.composition.options.measure = Some(measure);
         self
     }
 

@@ -6,6 +6,7 @@ use super::{
     include,
     overrides::Override,
     profile::Profile,
+    start::Options,
     variables,
 };
 use crate::{
@@ -54,6 +55,7 @@ pub struct Composition {
     pub(super) profiles: BTreeMap<String, Profile>,
     /// What `${name}` stands for.
     pub(super) definitions: Map,
+    pub(super) options: Options,
     /// What the program lays over the settings, in order.
     pub(super) overrides: Vec<Override>,
     pub(super) problems: Vec<Diagnostic>,
@@ -120,6 +122,7 @@ impl Composition {
             precedence: Vec::new(),
             profiles: BTreeMap::new(),
             definitions: Map::default(),
+            options: Options::default(),
             overrides: Vec::new(),
             problems: Vec::new(),
             variables: Arc::new(System),
@@ -199,6 +202,7 @@ pub(super) struct Document {
     pub(super) include: Vec<Located<String>>,
     pub(super) components: Vec<Located<String>>,
     pub(super) variables: Map,
+    pub(super) options: Options,
     pub(super) plugins: Vec<Change>,
     pub(super) conflicts: Vec<Vec<Located<String>>>,
     pub(super) precedence: Vec<Preference>,
@@ -217,6 +221,9 @@ const FIELDS: &[&str] = &[
     "conflicts",
     "precedence",
     "profiles",
+    Options::FIELDS[0],
+    Options::FIELDS[1],
+    Options::FIELDS[2],
 ];
 
 impl Document {
@@ -230,6 +237,7 @@ impl Document {
             document.include = cx.field(&mut fields, "include", Some(Vec::new)).unwrap_or_default();
             document.components = cx.field(&mut fields, "components", Some(Vec::new)).unwrap_or_default();
             document.variables = variables::read(&mut fields, &mut cx);
+            document.options = Options::read(&mut fields, &mut cx);
             document.conflicts = cx.field(&mut fields, "conflicts", Some(Vec::new)).unwrap_or_default();
             let precedence = cx.field::<Option<Node>>(&mut fields, "precedence", None).flatten();
             if let Some(node) = precedence {

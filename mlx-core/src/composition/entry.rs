@@ -1,5 +1,6 @@
 //! One plugin of a composition, and changes to it.
 
+use super::Retry;
 use crate::{
     config::{Located, Reader},
     diagnostics::{Code, Location},
@@ -25,10 +26,14 @@ pub struct PluginEntry {
     pub default: bool,
     /// What happens to the platform when it does not start.
     pub on_failure: OnFailure,
-    /// How long its start may take.
+    /// How long its start may take, all attempts and the pauses between them included.
     pub start_timeout: Duration,
     /// How long calls in flight may take to finish, and then its stop.
     pub stop_timeout: Duration,
+    /// Whether its start is tried again when the failure may pass.
+    pub retry: Option<Retry>,
+    /// Whether calls to it are measured; `None` is what the composition says for all.
+    pub measure: Option<bool>,
     /// Where it stands in its file: `plugins[2]`.
     pub path: String,
     /// Where it was written.
@@ -73,6 +78,8 @@ pub(super) struct Change {
     pub(super) on_failure: Option<OnFailure>,
     pub(super) start_timeout: Option<Duration>,
     pub(super) stop_timeout: Option<Duration>,
+    pub(super) retry: Option<Retry>,
+    pub(super) measure: Option<bool>,
     pub(super) path: String,
     pub(super) location: Option<Location>,
 }
@@ -88,8 +95,19 @@ pub(super) enum Names {
     Id,
 }
 
-const FIELDS: &[&str] =
-    &["type", "name", "id", "config", "enabled", "default", "on_failure", "start_timeout", "stop_timeout"];
+const FIELDS: &[&str] = &[
+    "type",
+    "name",
+    "id",
+    "config",
+    "enabled",
+    "default",
+    "on_failure",
+    "start_timeout",
+    "stop_timeout",
+    "retry",
+    "measure",
+];
 
 impl Change {
     /// Reads an entry. It is kept when what names it can be read, whatever else is wrong with it, so that what depends
@@ -119,6 +137,8 @@ impl Change {
         });
         let start_timeout = cx.field::<Option<Duration>>(&mut fields, "start_timeout", None).flatten();
         let stop_timeout = cx.field::<Option<Duration>>(&mut fields, "stop_timeout", None).flatten();
+        let retry = cx.field::<Option<Retry>>(&mut fields, "retry", None).flatten();
+        let measure = cx.field::<Option<bool>>(&mut fields, "measure", None).flatten();
         cx.unknown_keys(fields, FIELDS);
         let (kind, name) = (kind?, name?);
         for (key, text) in [("name", name.as_ref()), ("id", id.as_ref())] {
@@ -138,6 +158,8 @@ impl Change {
             on_failure,
             start_timeout,
             stop_timeout,
+            retry,
+            measure,
             path,
             location,
         })
@@ -188,6 +210,8 @@ impl PluginEntry {
             on_failure: OnFailure::Abort,
             start_timeout: START_TIMEOUT,
             stop_timeout: STOP_TIMEOUT,
+            retry: None,
+            measure: None,
             path,
         }
     }
@@ -222,6 +246,8 @@ impl PluginEntry {
         self.on_failure = change.on_failure.unwrap_or(self.on_failure);
         self.start_timeout = change.start_timeout.unwrap_or(self.start_timeout);
         self.stop_timeout = change.stop_timeout.unwrap_or(self.stop_timeout);
+        self.retry = change.retry.or(self.retry);
+        self.measure = change.measure.or(self.measure);
     }
 
     /// Sets the id.
@@ -250,6 +276,20 @@ impl PluginEntry {
     pub fn timeouts(mut self, start: Duration, stop: Duration) -> Self {
         self.start_timeout = start;
         self.stop_timeout = stop;
+        self
+    }
+
+    /// Has its start tried again when the failure may pass.
+    #[must_use]
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sets whether calls to it are measured.
+    #[must_use]
+    pub fn measure(mut self, measure: bool) -> Self {
+        self.measure = Some(measure);
         self
     }
 }

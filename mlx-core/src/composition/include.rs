@@ -136,6 +136,7 @@ impl Composition {
         self.prefer(other.precedence);
         self.add_components(other.components);
         self.definitions.merge(other.definitions);
+        self.options.merge(other.options);
         self.add_profiles(other.profiles);
         for problem in other.problems {
             if !self.problems.contains(&problem) {
@@ -169,6 +170,7 @@ impl Composition {
         self.prefer(document.precedence);
         self.add_components(document.components);
         self.definitions.merge(document.variables);
+        self.options.merge(document.options);
         self.add_profiles(document.profiles);
         self.problems.extend(document.problems);
     }

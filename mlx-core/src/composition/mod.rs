@@ -16,6 +16,7 @@ mod recommend;
 mod render;
 mod resolve;
 mod schema;
+mod start;
 mod variables;
 
 pub use builder::CompositionBuilder;
@@ -25,3 +26,4 @@ pub use entry::{OnFailure, PluginEntry, START_TIMEOUT, STOP_TIMEOUT};
 pub use machine::Machine;
 pub use plan::{Deferred, Excluded, LeftOut, Plan, Step};
 pub use recommend::{Reason, Recommendation};
+pub use start::{MAX_CONCURRENT_STARTS, Retry};

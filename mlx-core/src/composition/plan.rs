@@ -1,6 +1,6 @@
 //! A composition that has been checked: what starts, in which order, and why.
 
-use super::{Composition, OnFailure};
+use super::{Composition, OnFailure, Retry, start::Options};
 use crate::{
     config::ConfigValue,
     diagnostics::{Diagnostic, Location},
@@ -22,6 +22,7 @@ pub struct Plan {
     /// What it was resolved from: a running platform is changed by resolving again.
     pub(crate) composition: Arc<Composition>,
     pub(crate) registry: Registry,
+    pub(crate) options: Options,
 }
 
 /// One plugin of a [`Plan`].
@@ -47,10 +48,14 @@ pub struct Step {
     pub default: bool,
     /// What happens when it does not start.
     pub on_failure: OnFailure,
-    /// How long its start may take.
+    /// How long its start may take, all attempts and the pauses between them included.
     pub start_timeout: Duration,
     /// How long its stop may take.
     pub stop_timeout: Duration,
+    /// Whether its start is tried again when the failure may pass.
+    pub retry: Option<Retry>,
+    /// Whether calls to it are measured.
+    pub measure: bool,
     /// Where it stands in the composition: `plugins[2]`.
     pub path: String,
     /// Where it was written.
@@ -176,6 +181,8 @@ impl Plan {
             "on_failure": step.on_failure.as_str(),
             "start_timeout": step.start_timeout.write(),
             "stop_timeout": step.stop_timeout.write(),
+            "retry": step.retry,
+            "measure": step.measure,
             "path": step.path,
             "location": step.location.as_ref().map(Location::to_json),
         })

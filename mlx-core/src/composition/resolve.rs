@@ -401,6 +401,8 @@ impl<'c> Resolver<'c> {
                     on_failure: entry.on_failure,
                     start_timeout: entry.start_timeout,
                     stop_timeout: entry.stop_timeout,
+                    retry: entry.retry,
+                    measure: entry.measure.or(self.composition.options.measure).unwrap_or(false),
                     path: entry.path.clone(),
                     location: entry.location.clone(),
                 }
@@ -416,6 +418,7 @@ impl<'c> Resolver<'c> {
             // The layers are laid over it anew when it is resolved again.
             composition: Arc::new(composition.clone()),
             registry: self.registry.clone(),
+            options: self.composition.options,
         })
     }
 

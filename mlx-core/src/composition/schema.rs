@@ -1,5 +1,6 @@
 //! The JSON Schema of the compositions that this program can start.
 
+use super::MAX_CONCURRENT_STARTS;
 use crate::registry::{Registration, Registry};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
@@ -90,6 +91,23 @@ impl Registry {
                     "description": "The components that the project was generated from.",
                 },
                 "variables": variables,
+                "start_timeout": {
+                    "type": ["string", "null"],
+                    "pattern": DURATION,
+                    "description": "How long the start of all plugins together may take; without it, as long as theirs do.",
+                },
+                "max_concurrent_starts": {
+                    "type": ["integer", "null"],
+                    "minimum": 1,
+                    "maximum": u32::MAX,
+                    "default": MAX_CONCURRENT_STARTS,
+                    "description": "How many plugins start at the same time.",
+                },
+                "measure": {
+                    "type": ["boolean", "null"],
+                    "default": false,
+                    "description": "Whether calls to plugins are measured, for those whose entry does not say.",
+                },
                 "plugins": {
                     "type": "array",
                     "description": "The plugins of the platform.",
@@ -150,6 +168,7 @@ impl Registry {
 fn change(kind: Value) -> Value {
     let timeout =
         |description: &str| json!({"type": ["string", "null"], "pattern": DURATION, "description": description});
+    let pause = |default: &str, description: &str| json!({"type": "string", "pattern": DURATION, "default": default, "description": description});
     let flag = |default: bool, description: &str| json!({"type": ["boolean", "null"], "default": default, "description": description});
     json!({
         "type": kind,
@@ -165,6 +184,23 @@ fn change(kind: Value) -> Value {
         },
         "start_timeout": timeout("How long the start may take."),
         "stop_timeout": timeout("How long calls in flight, and then the plugin's stop, may take."),
+        "retry": {
+            "type": ["object", "null"],
+            "additionalProperties": false,
+            "description": "Has the start tried again when the failure may pass: something is unavailable, or too slow.",
+            "properties": {
+                "max_attempts": {
+                    "type": "integer",
+                    "minimum": 1,
+                    "maximum": 100,
+                    "default": 3,
+                    "description": "Attempts in all, the first included.",
+                },
+                "initial_backoff": pause("200ms", "The pause after the first attempt; each one after it is twice as long."),
+                "max_backoff": pause("5s", "The longest pause."),
+            },
+        },
+        "measure": {"type": ["boolean", "null"], "description": "Whether calls to the plugin are measured."},
     })
 }
 

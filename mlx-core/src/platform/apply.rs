@@ -201,7 +201,8 @@ impl Change {
         });
         let snapshot = Arc::new(next.with_slots(slots.collect()));
         let touched = touched().collect();
-        let stage = Arc::new(Stage { running: running.clone(), snapshot, change: true, touched, replaces });
+        let stage =
+            Arc::new(Stage { running: running.clone(), snapshot, change: true, touched, replaces, deadline: None });
         Change { running: running.clone(), old, next, before, difference, restarts, stage, runs }
     }
 
@@ -310,7 +311,7 @@ impl Change {
         }
         let (running, snapshot) = (self.running.clone(), self.old.clone());
         let (touched, replaces) = (BTreeSet::from([position]), BTreeSet::new());
-        let stage = Stage { running, snapshot, change: false, touched, replaces };
+        let stage = Stage { running, snapshot, change: false, touched, replaces, deadline: None };
         let cancellation = self.running.closing.child_token();
         let (_, result) = start::start_one(Arc::new(stage), position, cancellation).await;
         result.map(|_| ()).map_err(|mut failure| {

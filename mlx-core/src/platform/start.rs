@@ -11,20 +11,20 @@ use crate::{
     composition::{OnFailure, Plan, Step},
     config::Resolved,
     contracts::Security,
-    diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, panic_message},
+    diagnostics::{Code, Diagnostic, Error, ErrorKind, Related, Result, listing, panic_message},
     handle::{Handle, Instance},
     plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
 };
 use std::{
     collections::BTreeSet,
     fmt,
+    hash::{BuildHasher, RandomState},
+    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
+use tokio::time::{Instant, sleep, timeout_at};
 use tokio_util::sync::CancellationToken;
-
-/// This many plugins start at once; the others wait for their turn.
-const AT_ONCE: usize = 128;
 
 /// How long a plugin may take to say how it is.
 pub(super) const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
@@ -47,6 +47,8 @@ pub(super) struct Stage {
     pub(super) touched: BTreeSet<usize>,
     /// Those that take the place of one that runs. They are not done without.
     pub(super) replaces: BTreeSet<usize>,
+    /// When all of it has to have started.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// What became of plugins that were to be started, by position in the plan.
@@ -68,10 +70,13 @@ pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result
     let snapshot = running.snapshot();
     let everything: BTreeSet<usize> = (0..snapshot.plan.steps.len()).collect();
     let (touched, replaces) = (everything.clone(), BTreeSet::new());
-    let stage = Stage { running: running.clone(), snapshot, change: false, touched, replaces };
+    // A deadline that no clock can show is none.
+    let deadline = snapshot.plan.options.start_timeout.and_then(|limit| Instant::now().checked_add(limit));
+    let stage = Stage { running: running.clone(), snapshot, change: false, touched, replaces, deadline };
     let stage = Arc::new(stage);
     let mut outcome = Outcome::default();
-    start_all(&stage, everything, &cancellation, &mut outcome).await;
+    let late = in_time(&stage, everything, &cancellation, &mut outcome).await;
+    outcome.fatal.splice(..0, late);
     for position in &outcome.started {
         running.add_started(&stage.snapshot.members[*position]);
     }
@@ -81,6 +86,44 @@ pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result
     let undone = stop::stop_all(&running).await;
     let subject = subject(&stage.snapshot.plan);
     Err(given_up(format_args!("{subject} did not start"), outcome.fatal, undone))
+}
+
+/// Starts the plugins, and gives up when the platform's own deadline has passed.
+async fn in_time(
+    stage: &Arc<Stage>,
+    positions: BTreeSet<usize>,
+    cancellation: &CancellationToken,
+    outcome: &mut Outcome,
+) -> Option<Failure> {
+    let mut starting = pin!(start_all(stage, positions, cancellation, outcome));
+    let Some(deadline) = stage.deadline else {
+        starting.await;
+        return None;
+    };
+    if timeout_at(deadline, starting.as_mut()).await.is_ok() {
+        return None;
+    }
+    // Before they are given up.
+    let statuses = stage.snapshot.statuses();
+    cancellation.cancel();
+    starting.await;
+    let in_state = |state: PluginState| {
+        let ids: Vec<&str> =
+            statuses.iter().filter(|status| status.state == state).map(|status| status.id.as_str()).collect();
+        (!ids.is_empty()).then(|| listing(ids))
+    };
+    let limit = stage.snapshot.plan.options.start_timeout.unwrap_or_default();
+    let mut message = format!("{} did not start within {limit:?}", subject(&stage.snapshot.plan));
+    if let Some(ids) = in_state(PluginState::Starting) {
+        message.push_str(&format!("; still starting: {ids}"));
+    }
+    if let Some(ids) = in_state(PluginState::Pending) {
+        message.push_str(&format!("; waiting for others: {ids}"));
+    }
+    let diagnostic = Diagnostic::error(Code::DeadlineExceeded, message)
+        .in_path("start_timeout")
+        .help("if it needs longer, raise the `start_timeout` of the composition");
+    Some(Failure { diagnostics: vec![diagnostic], kind: ErrorKind::Timeout })
 }
 
 /// The platform in a message.
@@ -126,8 +169,9 @@ pub(super) async fn start_all(
     }
     let mut ready: BTreeSet<usize> = positions.iter().copied().filter(|position| waiting[*position] == 0).collect();
     let mut tasks = Tasks::new(step::executor());
+    let at_once = stage.snapshot.plan.options.max_concurrent_starts();
     loop {
-        while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.running() < AT_ONCE {
+        while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.running() < at_once {
             let Some(position) = ready.pop_first() else { break };
             tasks.spawn(start_one(stage.clone(), position, cancellation.clone()));
         }
@@ -253,14 +297,74 @@ pub(super) async fn start_one(
     (position, result)
 }
 
+/// Starts a plugin, several times if the composition wants that and the failure may pass.
 async fn initialize(
     stage: &Stage,
     position: usize,
     cancellation: &CancellationToken,
 ) -> Result<(Instance, Vec<Diagnostic>), Failure> {
+    let step = &stage.snapshot.plan.steps[position];
+    let began = Instant::now();
+    let left = || {
+        let own = step.start_timeout.saturating_sub(began.elapsed());
+        stage.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())))
+    };
+    let attempts = step.retry.map_or(1, |retry| retry.max_attempts);
+    let mut earlier: Vec<String> = Vec::new();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        let mut failure = match attempt_once(stage, position, left(), cancellation).await {
+            Ok(started) => return Ok(started),
+            Err(failure) => failure,
+        };
+        let pause = step.retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, fraction()));
+        let may_pass = failure.kind.is_transient() && !cancellation.is_cancelled();
+        let message = failure.diagnostics.first().map_or(String::new(), |diagnostic| diagnostic.message.clone());
+        let note = format!("attempt {attempt} of {attempts}: {message}");
+        if may_pass && attempt < attempts && pause < left() {
+            stage.set_state(position, PluginState::Starting, Some(note.clone()));
+            if cancellation.run_until_cancelled(sleep(pause)).await.is_some() {
+                earlier.push(note);
+                continue;
+            }
+        }
+        if let Some(diagnostic) = failure.diagnostics.first_mut() {
+            for note in earlier {
+                diagnostic.related.push(Related { message: note, location: None });
+            }
+            if may_pass && attempt < attempts {
+                let spent = format!("attempt {attempt} of {attempts} was the last within its `start_timeout`");
+                diagnostic.related.push(Related { message: spent, location: None });
+            }
+        }
+        return Err(failure);
+    }
+}
+
+/// Random between 0 and 1, from the hasher's keys, which the operating system seeds.
+fn fraction() -> f64 {
+    RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64
+}
+
+async fn attempt_once(
+    stage: &Stage,
+    position: usize,
+    limit: Duration,
+    cancellation: &CancellationToken,
+) -> Result<(Instance, Vec<Diagnostic>), Failure> {
     let snapshot = &stage.snapshot;
     let step = &snapshot.plan.steps[position];
     let failure = |error: StepError, doing: &str, code: Code| {
+        let error = match error {
+            // The platform's deadline, of which the platform speaks.
+            StepError::Deadline(_) if stage.deadline.is_some_and(|deadline| deadline <= Instant::now()) => {
+                StepError::Cancelled
+            }
+            // All attempts together.
+            StepError::Deadline(_) if doing == "start" => StepError::Deadline(step.start_timeout),
+            error => error,
+        };
         let mut diagnostics =
             vec![error.diagnostic(&step.id, doing, code).at(step.location.as_ref()).in_path(&step.path)];
         if let (StepError::Deadline(_), Some(diagnostic)) = (&error, diagnostics.last_mut()) {
@@ -271,7 +375,7 @@ async fn initialize(
         }
         Failure { diagnostics, kind: error.kind() }
     };
-    let resolved = secrets(snapshot, step, cancellation).await?;
+    let resolved = secrets(snapshot, step, limit, cancellation).await?;
     let handover = hand_over(stage, position, cancellation)
         .await
         .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?;
@@ -286,7 +390,7 @@ async fn initialize(
         .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &path, cx)
         .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
     let (id, deadline) = (step.id.clone(), step.stop_timeout);
-    let started = step::run(step.start_timeout, cancellation, start, move |late| discard(id, late, deadline)).await;
+    let started = step::run(limit, cancellation, start, move |late| discard(id, late, deadline)).await;
     given.drop_handover();
     // Whoever publishes it finds its voice there.
     let reporter = Arc::new(given.status().clone());
@@ -346,7 +450,12 @@ async fn discard(id: String, instance: Instance, deadline: Duration) {
 }
 
 /// Fetches the secrets that other plugins resolve.
-async fn secrets(snapshot: &Snapshot, step: &Step, cancellation: &CancellationToken) -> Result<Resolved, Failure> {
+async fn secrets(
+    snapshot: &Snapshot,
+    step: &Step,
+    limit: Duration,
+    cancellation: &CancellationToken,
+) -> Result<Resolved, Failure> {
     let mut resolved = Resolved::new();
     for deferred in &step.secrets {
         let slot = snapshot.slots[deferred.resolver].clone();
@@ -355,7 +464,7 @@ async fn secrets(snapshot: &Snapshot, step: &Step, cancellation: &CancellationTo
             let resolver = Handle::<dyn Security>::new(slot)?;
             resolver.secret(&key).await
         };
-        match step::run(step.start_timeout, cancellation, fetch, |_| async {}).await {
+        match step::run(limit, cancellation, fetch, |_| async {}).await {
             Ok(secret) => {
                 resolved.insert(deferred.reference.clone(), secret.into_inner());
             }
