@@ -238,7 +238,7 @@ fn a_pipeline_without_steps_and_malformed_text_are_refused() {
     assert_eq!(Pipeline::from_yaml("name: x").unwrap().problems()[0].code, Code::MissingField);
     assert_eq!(Pipeline::from_yaml("steps: [").unwrap_err().diagnostics()[0].code, Code::Syntax);
     assert_eq!(Pipeline::from_json("{\"name\": \"x\", \"steps\": 3}").unwrap().problems()[0].code, Code::WrongType);
-    assert_eq!(Pipeline::from_path("pipeline.toml").unwrap_err().diagnostics()[0].code, Code::UnknownFormat);
+    assert_eq!(Pipeline::from_path("pipeline.ini").unwrap_err().diagnostics()[0].code, Code::UnknownFormat);
 }
 
 // ---------------------------------------------------------------------------------------------------------- running
@@ -657,7 +657,7 @@ async fn typed_data_is_made_again_when_a_step_needs_it() {
     // It takes the rows: they are loaded again, but not summed again.
     let record = folder.path().join("rows.jsonl");
     assert!(!platform.run(&pipeline("fail", "load")).record(&record).await.unwrap().is_success());
-    platform.run(&pipeline("sum", "load")).resume(&record).await.unwrap().into_result().unwrap();
+    platform.run(&pipeline("sum", "load")).resume(&record).await.unwrap().require_success().unwrap();
     assert_eq!((begun(&platform, "load").await, begun(&platform, "sum").await), (3, 2));
     stop(platform).await;
 }

@@ -181,7 +181,7 @@ impl Pipeline {
         }
     }
 
-    /// Reads a pipeline from a file: YAML (`.yaml`, `.yml`) or JSON (`.json`).
+    /// Reads a pipeline from a file: YAML (`.yaml`, `.yml`), TOML (`.toml`) or JSON (`.json`).
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the file cannot be read or is malformed.

@@ -188,17 +188,18 @@ impl History {
             let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
             let location = Location { source: source.clone(), line, column: 1, length: 0 };
             history.add(text, &location).map_err(|diagnostic| {
-                Error::from_diagnostics(format!("the record {}", path.display()), vec![diagnostic])
+                Error::from_diagnostics(format!("the record {}", path.display()), vec![*diagnostic])
             })?;
         }
         Ok(history)
     }
 
-    fn add(&mut self, text: &[u8], location: &Location) -> Result<(), Diagnostic> {
+    fn add(&mut self, text: &[u8], location: &Location) -> Result<(), Box<Diagnostic>> {
         let damaged = |why: String| {
-            Diagnostic::error(Code::RecordDamaged, format!("the line is damaged: {why}"))
+            let diagnostic = Diagnostic::error(Code::RecordDamaged, format!("the line is damaged: {why}"))
                 .at(location)
-                .help("take the lines before it as the record, or begin a new one")
+                .help("take the lines before it as the record, or begin a new one");
+            Box::new(diagnostic)
         };
         let line: Json = serde_json::from_slice(text).map_err(|error| damaged(error.to_string()))?;
         let text = |key: &str| {
@@ -216,9 +217,8 @@ impl History {
                 let format = line.get("format").and_then(Json::as_u64).unwrap_or(0);
                 if format > FORMAT {
                     let message = format!("the record has the format {format}; this program knows them up to {FORMAT}");
-                    return Err(Diagnostic::error(Code::RecordDamaged, message)
-                        .at(location)
-                        .help("use a newer program"));
+                    let diagnostic = Diagnostic::error(Code::RecordDamaged, message).at(location);
+                    return Err(Box::new(diagnostic.help("use a newer program")));
                 }
                 self.begun = Some((text("pipeline")?, text("run")?));
             }

@@ -68,7 +68,7 @@ pub struct StepResult {
 /// How a run ended: [`Success`](ComponentStatus::Success) only if every step succeeded.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-#[must_use = "the pipeline may have failed: look at `status`, or use `into_result()`"]
+#[must_use = "the pipeline may have failed: look at `status`, or use `require_success()`"]
 pub struct PipelineResult {
     /// The pipeline's name.
     pub pipeline: String,
@@ -110,14 +110,22 @@ impl PipelineResult {
         self.status == ComponentStatus::Success
     }
 
-    /// Turns a run that did not succeed into an error, for `?`.
+    /// The result, if the run succeeded: `platform.run(&pipeline).await?.into_result()?`.
+    ///
+    /// # Errors
+    /// As [`require_success`](PipelineResult::require_success).
+    pub fn into_result(self) -> Result<PipelineResult> {
+        self.require_success().map(|()| self)
+    }
+
+    /// Makes an error of a run that did not succeed, for a caller who needs nothing else of it.
     ///
     /// # Errors
     /// Of the kind of the first step that failed, with a finding for every step that did;
     /// [`Cancelled`](ErrorKind::Cancelled) or [`Timeout`](ErrorKind::Timeout) when the whole was ended.
-    pub fn into_result(self) -> Result<PipelineResult> {
+    pub fn require_success(&self) -> Result<()> {
         if self.is_success() {
-            return Ok(self);
+            return Ok(());
         }
         let failed = self.steps.iter().filter(|step| step.state == StepState::Failed);
         let mut found = Vec::new();
