@@ -202,7 +202,13 @@ impl Snapshot {
 
     /// The position of the plugin that has this place.
     pub(super) fn position_of(&self, member: &Member) -> Option<usize> {
-        self.members.iter().position(|other| std::ptr::eq(&**other, member))
+        let is_here = |position: &usize| std::ptr::eq(&*self.members[*position], member);
+        let status = member.status();
+        let key = (status.kind, status.id);
+        // By its name, which only a plugin with several types can have taken; looking at all of them would make the
+        // stop of many plugins quadratic.
+        let named = self.index.by_id.get(&key).copied().filter(is_here);
+        named.or_else(|| (0..self.members.len()).find(is_here))
     }
 
     /// The position of a plugin by its own type and its id.
