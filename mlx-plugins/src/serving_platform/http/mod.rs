@@ -42,11 +42,12 @@
 //!
 //! A model is offered once somebody calls [`ServingPlatform::deploy`]. Deployments are kept in memory.
 //!
-//! While the platform runs, the plugin can be replaced by itself with other settings, and no request is lost. The deployments
-//! stay. At the same address the successor takes over the listening socket and the open connections: requests that have begun are finished as they
-//! began, the next one on the same connection is answered by the successor. At another address it listens anew; the old one
-//! accepts no more connections, goes on to answer on those that are open, with `Connection: close`, for half of
-//! `shutdown_timeout`, and then closes them. `timeout` bounds the reading and writing of a connection as it was when the connection was accepted.
+//! While the platform runs, the plugin can be replaced by itself with other settings, and no request is lost. The
+//! deployments stay. At the same address the successor takes over the listening socket and the open connections: requests
+//! that have begun are finished as they began, the next one on the same connection is answered by the successor. At another
+//! address it listens anew; the old one accepts no more connections, goes on to answer on those that are open, with
+//! `Connection: close`, for half of `shutdown_timeout`, and then closes them. A connection is read and written within the
+//! `timeout` that held when it was accepted.
 //!
 //! It speaks HTTP/1.1 without TLS: put a proxy in front of it, or keep it on the loopback interface. It has no rate
 //! limits and no cross-origin headers.
