@@ -57,16 +57,4 @@ mod tests {
             }
         }
     }
-
-    #[test]
-    fn the_composition_of_the_catalogue_reports_what_is_not_linked() {
-        let text = include_str!("../compositions/enterprise-stack.yaml");
-        let composition = mlx_core::Composition::from_yaml(text).unwrap();
-        assert_eq!(composition.problems(), []);
-        let error = mlx_core::registry().resolve(&composition).unwrap_err();
-        let unknown = mlx_core::diagnostics::Code::UnknownPlugin;
-        let found: Vec<_> =
-            error.diagnostics().iter().map(|d| (d.code, d.location.as_ref().map_or(0, |l| l.line))).collect();
-        assert_eq!(found, [(unknown, 10), (unknown, 14), (unknown, 18)]);
-    }
 }

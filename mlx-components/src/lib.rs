@@ -28,6 +28,7 @@
 
 #[cfg(feature = "catalogue")]
 pub mod catalogue;
+pub mod compositions;
 
 /// Settings of data sources.
 pub mod data_sources {

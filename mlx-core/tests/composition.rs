@@ -246,6 +246,24 @@ async fn a_secret_may_be_in_a_variable() {
     platform.shutdown().await.unwrap();
 }
 
+#[tokio::test]
+async fn a_changed_variable_changes_what_uses_it() {
+    let composition = |root: &str| {
+        yaml(&format!(
+            "variables: {{root: {root}}}\nplugins: [{{type: store, name: local, config: {{token: \"${{root}}${{env:T}}\"}}}}]"
+        ))
+        .with_variables(env(&[("T", "t")]))
+    };
+    let platform = plugins().activate(composition("a")).await.unwrap();
+    let store = platform.get::<dyn Store>("local").unwrap();
+    assert!(store.settings().await.unwrap().ends_with(" at"));
+    assert!(platform.apply(&composition("a")).await.unwrap().is_unchanged());
+    assert!(!platform.apply(&composition("b")).await.unwrap().is_unchanged());
+    assert!(store.settings().await.unwrap().ends_with(" bt"));
+    assert!(!format!("{:?}", platform.plan()).contains("\"b"));
+    platform.shutdown().await.unwrap();
+}
+
 #[test]
 fn what_is_wrong_with_a_variable_is_located() {
     let text = "variables:\n  a: ${b}\n  b: ${good}-${a}\n  good: ok\n  me: x${me}\n  lost: ${god}\n  bad: ${env}${:}\n  list: [1]\n  2x: 1\n  leads: ${a}\n  home: ${env:HOME}\nplugins:\n  - type: store\n    name: local\n    config: {path: \"${rot}\", region: \"${home}\", port: \"${a}\"}\n";

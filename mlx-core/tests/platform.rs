@@ -510,7 +510,11 @@ async fn every_mistake_has_its_stage() {
     use Stage::*;
     for (text, profile, expected) in [
         ("plugins: [".to_owned(), None, (Parse, Some(Code::Syntax))),
+        ("include: [/absent.yaml]".to_owned(), None, (Parse, Some(Code::Unreadable))),
+        ("extends: /absent.xml".to_owned(), None, (Parse, Some(Code::UnknownFormat))),
         (profile("{}"), Some("prd"), (Parse, Some(Code::UnknownProfile))),
+        (base("{log: \"${absent}\"}"), None, (Resolve, Some(Code::UnknownVariable))),
+        ("variables: {a: \"${a}\"}".to_owned(), None, (Resolve, Some(Code::CircularVariable))),
         (base("{log: \"${env:ABSENT}\"}"), None, (Resolve, Some(Code::MissingVariable))),
         (base("{token: \"${env:ABSENT}\"}"), None, (Resolve, Some(Code::MissingVariable))),
         (base("{log: \"${file:/absent}\"}"), None, (Resolve, Some(Code::MissingFile))),

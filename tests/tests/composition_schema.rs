@@ -79,7 +79,7 @@ fn sensor(config: JsonValue) -> JsonValue {
 }
 
 fn resolves(composition: &JsonValue) -> bool {
-    let composition = Composition::from_json(&composition.to_string()).unwrap();
+    let Ok(composition) = Composition::from_json(&composition.to_string()) else { return false };
     let variables = std::collections::HashMap::from([("RETRIES".to_owned(), "2".to_owned())]);
     registry().resolve(&composition.with_variables(variables)).is_ok()
 }
@@ -88,6 +88,11 @@ fn resolves(composition: &JsonValue) -> bool {
 fn the_schema_and_the_resolver_agree_on_the_structure() {
     let schema = registry().composition_schema();
     let validator = jsonschema::draft202012::new(schema.as_value()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let part = folder.path().join("part.yaml");
+    let text = "plugins: [{type: monitoring, name: sensor, id: main, config: {host: h}}]";
+    std::fs::write(&part, text).unwrap();
+    let part = part.to_str().unwrap();
     let good = [
         json!({}),
         json!({"name": "x", "description": null, "components": ["a"], "conflicts": [["a", "b"]]}),
@@ -102,6 +107,19 @@ fn the_schema_and_the_resolver_agree_on_the_structure() {
         sensor(json!({"host": "h", "retries": 5, "labels": {"a": "b"}, "token": "t", "mode": "pushed"})),
         sensor(json!({"host": "h", "mode": {"polled": {"every": "5s"}}, "token": null})),
         json!({"plugins": [{"type": "monitoring", "name": "silent"}], "profiles": {"p": {"plugins": [{"name": "silent"}]}}}),
+        json!({"profiles": {"p": {"variables": {"a": 1}, "plugins": [
+            {"id": "silent", "default": true, "on_failure": "abort", "start_timeout": "1s", "stop_timeout": null},
+            {"type": "monitoring", "name": "sensor", "config": {"host": "h"}},
+        ]}}}),
+        json!({"variables": {"host": "h", "n": 2, "yes": true}, "plugins": [
+            {"type": "monitoring", "name": "sensor", "config": {"host": "${host}", "retries": "${n}"}},
+        ]}),
+        json!({"variables": null, "extends": null, "include": []}),
+        json!({"include": [part], "plugins": [{"type": "monitoring", "name": "silent", "id": "s"}]}),
+        json!({"extends": part, "plugins": [
+            {"type": "monitoring", "id": "main", "config": {"retries": 3}},
+            {"type": "monitoring", "name": "main", "enabled": false},
+        ]}),
     ];
     let bad = [
         json!([]),
@@ -131,6 +149,18 @@ fn the_schema_and_the_resolver_agree_on_the_structure() {
         sensor(json!({"host": "h", "mode": {"polled": {"every": 5}}})),
         sensor(json!({"host": "h", "mode": "pulled"})),
         json!({"profiles": {"p": {"plugins": [{"config": {}}]}}}),
+        json!({"profiles": {"p": {"plugins": [{"id": null}]}}}),
+        json!({"profiles": {"p": {"plugins": [{"name": "a", "start_timeout": 5}]}}}),
+        json!({"profiles": {"p": {"variable": {}}}}),
+        json!({"profiles": {"p": {"variables": {"a": []}}}}),
+        json!({"variables": {"2x": "a"}}),
+        json!({"variables": {"a": null}}),
+        json!({"variables": []}),
+        json!({"include": part}),
+        json!({"extends": [part]}),
+        json!({"extends": part, "plugins": [{"id": "main"}]}),
+        json!({"extends": part, "plugins": [{"type": "monitoring"}]}),
+        json!({"plugins": [{"type": "monitoring", "id": "main"}]}),
     ];
     for document in &good {
         let errors: Vec<String> = validator.iter_errors(document).map(|error| error.to_string()).collect();

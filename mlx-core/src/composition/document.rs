@@ -139,6 +139,9 @@ impl Composition {
     /// Looks references up where another composition does.
     pub(crate) fn with_variables_of(mut self, other: &Composition) -> Self {
         self.variables = other.variables.clone();
+        if self.overrides.is_empty() {
+            self.overrides.clone_from(&other.overrides);
+        }
         self
     }
 

@@ -6,9 +6,9 @@ use crate::{
     diagnostics::{Diagnostic, Location},
     plugin::PluginMetadata,
     registry::{Registration, Registry},
-    value::{Node, Reference, Variables},
+    value::{Node, Reference, Template, Variables},
 };
-use std::{fmt, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 /// What a platform is made of, in the order of its start. Made by
 /// [`Registry::resolve`](crate::Registry::resolve); nothing has been started yet.
@@ -60,6 +60,8 @@ pub struct Step {
     pub path: String,
     /// Where it was written.
     pub location: Option<Location>,
+    /// What the variables of the composition in its settings stand for.
+    pub(crate) definitions: BTreeMap<String, Option<Template>>,
 }
 
 /// A secret that a plugin resolves when the plugin that needs it starts.

@@ -6,6 +6,7 @@ use super::{
     exclusion::Index,
     machine::Machine,
     plan::{Deferred, LeftOut},
+    variables,
 };
 use crate::{
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
@@ -405,6 +406,7 @@ impl<'c> Resolver<'c> {
                     measure: entry.measure.or(self.composition.options.measure).unwrap_or(false),
                     path: entry.path.clone(),
                     location: entry.location.clone(),
+                    definitions: variables::used(&entry.config, self.composition.variables.as_ref()),
                 }
             })
             .collect();

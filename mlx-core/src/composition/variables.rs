@@ -165,6 +165,29 @@ pub(super) fn scope(map: &Map, environment: Arc<dyn Variables>, found: &mut Vec<
     Arc::new(scope)
 }
 
+/// What the variables in settings stand for.
+pub(super) fn used(config: &Node, variables: &dyn Variables) -> BTreeMap<String, Option<Template>> {
+    fn collect(node: &Node, variables: &dyn Variables, found: &mut BTreeMap<String, Option<Template>>) {
+        match &node.value {
+            Value::String(text) => {
+                let Ok(Some(template)) = Template::parse(text) else { return };
+                for name in template.variables() {
+                    let define = || variables.definition(name).and_then(|definition| definition.template.clone());
+                    found.entry(name.to_owned()).or_insert_with(define);
+                }
+            }
+            Value::List(items) => items.iter().for_each(|item| collect(item, variables, found)),
+            Value::Map(map) => map.iter().for_each(|entry| collect(&entry.value, variables, found)),
+            _ => {}
+        }
+    }
+    let mut found = BTreeMap::new();
+    if !variables.defined().is_empty() {
+        collect(config, variables, &mut found);
+    }
+    found
+}
+
 /// Reports every circle once. What only leads to one has no mistake of its own.
 fn circles(waiting: &[Open<'_>], found: &mut Vec<Diagnostic>) {
     let position: HashMap<&str, usize> = waiting.iter().enumerate().map(|(at, open)| (open.name, at)).collect();

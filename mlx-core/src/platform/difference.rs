@@ -143,7 +143,7 @@ fn same_settings(old: &Step, new: &Step, reread: bool) -> bool {
         (Some(old), Some(new)) => old == new && !hides_something(new),
         _ => false,
     };
-    match old.config.same_data(&new.config) {
+    match old.config.same_data(&new.config) && old.definitions == new.definitions {
         true if reread && new.config.has_references() => read_the_same(),
         true => true,
         false => read_the_same(),

@@ -5,12 +5,12 @@ use std::{borrow::Cow, collections::HashMap, fmt, path::Path};
 
 /// A text with references: `${env:NAME}`, `${env:NAME:-default}`, `${file:PATH}`, `${vault:KEY}`, `${name}` for a
 /// variable of the composition, and `$${` for a literal `${`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Template {
     parts: Vec<Part>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Part {
     Literal(String),
     Reference(Reference),
@@ -134,6 +134,13 @@ pub enum TemplateError {
     UnknownVariable(String),
     /// The variable of the composition is wrong itself, which has been reported.
     WrongVariable,
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What surrounds the references may be secret.
+        f.write_str(&self.redacted())
+    }
 }
 
 impl Template {
