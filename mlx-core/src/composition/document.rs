@@ -11,9 +11,9 @@ use super::{
 };
 use crate::{
     config::{ConfigValue, Located, Reader},
-    diagnostics::{Diagnostic, Error, Result, Source},
+    diagnostics::{Code, Diagnostic, Error, Result, Source},
     plugin::PluginKind,
-    value::{Map, Node, System, Variables, json, yaml},
+    value::{Map, Node, System, Value, Variables, json, yaml},
 };
 use std::{
     collections::BTreeMap,
@@ -233,7 +233,16 @@ impl Document {
     pub(super) fn read(node: &Node) -> Self {
         let mut cx = Reader::literal();
         let mut document = Document::default();
-        if let Some(mut fields) = cx.fields(node) {
+        if node.as_map().is_none() {
+            let message = match node.value {
+                Value::Null => "the composition is empty".to_owned(),
+                _ => format!("a composition is a mapping, and this is {}", node.value.kind()),
+            };
+            let diagnostic = Diagnostic::error(Code::WrongType, message).at(node.location.as_ref());
+            cx.report(
+                diagnostic.help("begin it with `plugins:`, and a `- type: …` with its `name: …` for each plugin"),
+            );
+        } else if let Some(mut fields) = cx.fields(node) {
             document.name = cx.field(&mut fields, "name", None).flatten();
             document.description = cx.field(&mut fields, "description", None).flatten();
             document.extends = cx.field(&mut fields, "extends", None).flatten();
@@ -241,7 +250,19 @@ impl Document {
             document.components = cx.field(&mut fields, "components", Some(Vec::new)).unwrap_or_default();
             document.variables = variables::read(&mut fields, &mut cx);
             document.options = Options::read(&mut fields, &mut cx);
-            document.conflicts = cx.field(&mut fields, "conflicts", Some(Vec::new)).unwrap_or_default();
+            let flat = node.as_map().and_then(|map| map.get("conflicts")).filter(|node| is_list_of_texts(node));
+            document.conflicts = match flat {
+                Some(list) => {
+                    fields.skip("conflicts");
+                    let diagnostic =
+                        Diagnostic::error(Code::WrongType, "expected a list of conflicts, found a list of names")
+                            .at(list.location.as_ref())
+                            .help("each conflict is a list of its own: put a second pair of brackets around it");
+                    cx.nested("conflicts", |cx| cx.report(diagnostic));
+                    Vec::new()
+                }
+                None => cx.field(&mut fields, "conflicts", Some(Vec::new)).unwrap_or_default(),
+            };
             let precedence = cx.field::<Option<Node>>(&mut fields, "precedence", None).flatten();
             if let Some(node) = precedence {
                 document.precedence = cx.nested("precedence", |cx| Preference::read(&node, cx));
@@ -284,4 +305,9 @@ impl Preference {
 /// Whether a plugin type is the one of a contract.
 pub(super) fn is_security(kind: &'static crate::plugin::KindInfo) -> bool {
     kind.id == <dyn crate::contracts::Security>::INFO.id
+}
+
+/// Whether a value is `[a, b]`.
+fn is_list_of_texts(node: &Node) -> bool {
+    matches!(&node.value, Value::List(items) if !items.is_empty() && items.iter().all(|item| item.as_str().is_some()))
 }

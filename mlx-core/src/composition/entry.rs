@@ -3,7 +3,7 @@
 use super::Retry;
 use crate::{
     config::{Located, Reader},
-    diagnostics::{Code, Location},
+    diagnostics::{Code, Diagnostic, Location},
     value::Node,
 };
 use std::time::Duration;
@@ -143,7 +143,13 @@ impl Change {
         let (kind, name) = (kind?, name?);
         for (key, text) in [("name", name.as_ref()), ("id", id.as_ref())] {
             if let Some(text) = text.filter(|text| text.trim().is_empty()) {
-                cx.nested(key, |cx| cx.error(Code::WrongLength, "it must not be empty", text.location.as_ref()));
+                let diagnostic = Diagnostic::error(Code::WrongLength, format!("the {key} is empty"))
+                    .at(text.location.as_ref())
+                    .help(match key {
+                        "id" => "give one, or remove the field: then the plugin runs under its name",
+                        _ => "give the name of a plugin",
+                    });
+                cx.nested(key, |cx| cx.report(diagnostic));
             }
         }
         let location = name.as_ref().or(id.as_ref()).and_then(|name| name.location.clone());

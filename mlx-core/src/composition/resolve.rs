@@ -120,7 +120,10 @@ impl<'c> Resolver<'c> {
                     Some(_) => (self.registry.unknown_plugin(&entry.kind, &entry.name), &entry.name.location, "name"),
                     None => (self.registry.unknown_kind(&entry.kind), &entry.kind.location, "type"),
                 };
-                self.found.push(diagnostic.at(at.as_ref()).in_path(format!("{}.{field}", entry.path)));
+                // That a name is empty has been said.
+                if !entry.name.trim().is_empty() {
+                    self.found.push(diagnostic.at(at.as_ref()).in_path(format!("{}.{field}", entry.path)));
+                }
                 self.unresolved.push(entry);
                 continue;
             };
@@ -283,9 +286,14 @@ impl<'c> Resolver<'c> {
             Requirement::Type(name) => nearest(name, self.registry.kinds().map(|kind| kind.name)),
             Requirement::Capability(name) => nearest(name, metadata().flat_map(|m| m.capabilities.iter().copied())),
         };
-        let diagnostic = match near {
-            Some(near) => diagnostic.help(format!("did its author mean `{near}`?")),
-            None => diagnostic,
+        let diagnostic = match (near, requirement) {
+            (Some(near), Requirement::Plugin { name, .. }) if near == *name => {
+                let versions: BTreeSet<&str> =
+                    self.registry.named(name).map(|plugin| plugin.metadata().version).collect();
+                diagnostic.help(format!("the `{name}` in this program has the version {}", listing(versions)))
+            }
+            (Some(near), _) => diagnostic.help(format!("did its author mean `{near}`?")),
+            (None, _) => diagnostic,
         };
         diagnostic.help("nothing in this program meets it: link a crate that does with `mlx_core::link!(that_crate);`")
     }
@@ -329,6 +337,14 @@ impl<'c> Resolver<'c> {
                                 format!("`{}` is left out for `{}`", left_out.id, left_out.winner),
                                 left_out.location.as_ref(),
                             );
+                        } else if let Some(entry) = self
+                            .composition
+                            .plugins()
+                            .iter()
+                            .find(|entry| !entry.enabled && entry.id() == reference.scheme)
+                        {
+                            diagnostic = diagnostic
+                                .related(format!("`{}` is disabled here", entry.id()), entry.location.as_ref());
                         } else if let Some(near) = nearest(&reference.scheme, schemes()) {
                             diagnostic = diagnostic.help(format!("did you mean `${{{near}:{}}}`?", reference.key));
                         }
@@ -436,8 +452,10 @@ impl<'c> Resolver<'c> {
             let entry = self.candidates[*position].entry;
             diagnostic = diagnostic.related(format!("`{}` is here", entry.id()), entry.location.as_ref());
         }
-        diagnostic
-            .help("one of the plugins has to do without the other: make the requirement `optional`, or remove a plugin")
+        diagnostic.help(match circle {
+            [_] => "a plugin cannot resolve a secret of its own: take it from `${env:…}` or `${file:…}`",
+            _ => "one of the plugins has to do without the other: make the requirement `optional`, or remove a plugin",
+        })
     }
 }
 

@@ -173,7 +173,7 @@ fn change(kind: Value) -> Value {
     json!({
         "type": kind,
         "name": {"type": ["string", "null"], "description": "The plugin's name, or the id of one that there is."},
-        "id": {"type": ["string", "null"], "minLength": 1, "description": "What the plugin runs as; its name unless given."},
+        "id": {"type": ["string", "null"], "pattern": "\\S", "description": "What the plugin runs as; its name unless given."},
         "config": {"description": "The plugin's settings."},
         "enabled": flag(true, "Whether the plugin is part of the platform."),
         "default": flag(false, "Whether it is meant when only its type is asked for."),
@@ -225,8 +225,13 @@ fn allow_references(schema: &mut Value) {
     for (keyword, value) in object.iter_mut() {
         match (keyword.as_str(), value) {
             ("properties" | "$defs", Value::Object(children)) => children.values_mut().for_each(allow_references),
-            ("oneOf" | "anyOf" | "allOf" | "prefixItems", Value::Array(children)) => {
+            (alternatives @ ("oneOf" | "anyOf" | "allOf" | "prefixItems"), Value::Array(children)) => {
                 children.iter_mut().for_each(allow_references);
+                // Variants without settings are texts.
+                if matches!(alternatives, "oneOf" | "anyOf") && children.iter().any(|child| child["const"].is_string())
+                {
+                    children.push(json!({"type": "string", "pattern": REFERENCE}));
+                }
             }
             ("items" | "additionalProperties", child) => allow_references(child),
             _ => {}

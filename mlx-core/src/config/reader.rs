@@ -2,7 +2,7 @@
 
 use super::{Bounds, ConfigValue, Field, Length, Limit, Meta, Pattern, REDACTED, Ranged, Text};
 use crate::{
-    diagnostics::{Code, Diagnostic, Location, listing, nearest},
+    diagnostics::{Code, Diagnostic, Location, listing, nearest, quoted},
     value::{Map, Node, Reference, Template, TemplateError, Value, Variables},
 };
 use std::{
@@ -153,6 +153,8 @@ impl Taken {
 /// The fields of a mapping that are still to be read.
 pub struct Fields<'n> {
     map: &'n Map,
+    /// How much had been found before it is read.
+    since: usize,
     location: Option<&'n Location>,
     taken: Taken,
     /// Where to look first: files tend to have the order of the type.
@@ -198,6 +200,8 @@ pub enum Absent<T> {
 /// Where a value is that a check looks at: its field's name, and its position.
 pub struct Place<'n> {
     key: Option<&'static str>,
+    /// Of a whole mapping: how much had been found before it was read.
+    since: Option<usize>,
     location: Option<&'n Location>,
     secret: bool,
     variable: Option<&'static str>,
@@ -206,7 +210,7 @@ pub struct Place<'n> {
 impl<'n> Place<'n> {
     /// The value being read itself.
     pub fn of(node: &'n Node) -> Self {
-        Place { key: None, location: node.location.as_ref(), secret: false, variable: None }
+        Place { key: None, since: None, location: node.location.as_ref(), secret: false, variable: None }
     }
 
     /// Keeps the text of a secret out of the excerpt.
@@ -415,7 +419,12 @@ impl<'a> Reader<'a> {
                 diagnostic.help(format!("an environment variable is written `${{env:{name}}}`"))
             }
             TemplateError::Malformed(why) => {
-                Diagnostic::error(Code::BadReference, *why).at(at).help("write `$${` for a literal `${`")
+                let diagnostic = Diagnostic::error(Code::BadReference, *why).at(at);
+                let diagnostic = match node.as_str().and_then(bare_name).filter(|_| !self.is_secret()) {
+                    Some(name) => diagnostic.help(format!("did you mean `${{env:{name}}}`?")),
+                    None => diagnostic,
+                };
+                diagnostic.help("write `$${` for a literal `${`")
             }
             TemplateError::MissingVariable(name) => {
                 Diagnostic::error(Code::MissingVariable, format!("the environment variable `{name}` is not set"))
@@ -423,13 +432,17 @@ impl<'a> Reader<'a> {
                     .help(format!("set it, or give a default: `${{env:{name}:-value}}`"))
             }
             TemplateError::MissingFile(path, why) => {
-                Diagnostic::error(Code::MissingFile, format!("cannot read the file `{path}`: {why}")).at(at)
+                Diagnostic::error(Code::MissingFile, format!("cannot read the file `{path}`: {why}"))
+                    .at(at)
+                    .help(format!("check the path, or give a default: `${{file:{path}:-value}}`"))
             }
             TemplateError::Unresolved(reference) if self.stage == Stage::Start => {
                 Diagnostic::error(Code::SecretUnavailable, format!("`{reference}` was not resolved")).at(at)
             }
             TemplateError::Unresolved(reference) => {
-                let message = format!("`{reference}`: only a secret can be resolved by a plugin");
+                let message = format!(
+                    "`{reference}` begins with neither `env` nor `file`, and only a secret is resolved by a plugin"
+                );
                 let diagnostic = Diagnostic::error(Code::BadReference, message).at(at);
                 match nearest(&reference.scheme, ["env", "file"]) {
                     Some(scheme) => diagnostic.help(format!("did you mean `${{{scheme}:{}}}`?", reference.key)),
@@ -470,11 +483,16 @@ impl<'a> Reader<'a> {
             Value::String(text) if text.chars().count() <= 40 => format!("the string {text:?}"),
             Value::Int(number) => format!("the integer `{number}`"),
             Value::Uint(number) => format!("the integer `{number}`"),
-            Value::Float(number) => format!("the number `{number}`"),
+            Value::Float(number) => format!("the number `{}`", written(*number)),
             Value::Bool(truth) => format!("`{truth}`"),
             value => value.kind().to_owned(),
         };
-        self.error(Code::WrongType, format!("expected {expected}, found {found}"), node.location.as_ref());
+        let message = format!("expected {expected}, found {found}");
+        let diagnostic = Diagnostic::error(Code::WrongType, message).at(node.location.as_ref());
+        self.report(match remedy(expected, node, self.is_secret()) {
+            Some(help) => diagnostic.help(help),
+            None => diagnostic,
+        });
     }
 
     /// Reads text.
@@ -507,6 +525,7 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::Map(map) => Some(Fields {
                 map,
+                since: self.diagnostics.len(),
                 location: node.location.as_ref(),
                 taken: Taken::none_of(map.len()),
                 next: 0,
@@ -665,7 +684,7 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     fn unread(&mut self, fields: &Fields<'_>, known: &[&'static str]) {
         for entry in fields.unread() {
-            let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field `{}`", entry.key))
+            let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field {}", quoted(&entry.key)))
                 .at(entry.key_location.as_ref().or(entry.value.location.as_ref()));
             let absent = known.iter().copied().filter(|name| fields.map.get(name).is_none());
             let diagnostic = match nearest(&entry.key, absent) {
@@ -697,9 +716,16 @@ impl<'a> Reader<'a> {
     pub fn length<T: Length>(&mut self, place: Place<'_>, value: &Option<T>, bounds: &Bounds<usize>) {
         let Some(length) = value.as_ref().and_then(Length::length) else { return };
         if !bounds.contains(length) {
-            let unit = T::UNIT;
-            let place = place.hidden(T::SECRET);
-            self.refused(place, Code::WrongLength, format!("it has {length} {unit}: expected {bounds} {unit}"));
+            let bounds = bounds.to_string();
+            let of = |number: &str| match number.rsplit(' ').next() {
+                Some("1") => T::UNIT.trim_end_matches('s'),
+                _ => T::UNIT,
+            };
+            let message = match length {
+                0 => format!("it is empty: expected {bounds} {}", of(&bounds)),
+                _ => format!("it has {length} {}: expected {bounds} {}", of(&length.to_string()), of(&bounds)),
+            };
+            self.refused(place.hidden(T::SECRET), Code::WrongLength, message);
         }
     }
 
@@ -735,7 +761,7 @@ impl<'a> Reader<'a> {
         if !known.contains(&text) {
             let secret = T::SECRET || self.is_secret();
             let near = nearest(text, known.iter().copied()).filter(|_| !secret);
-            let given = if secret { "the value".to_owned() } else { format!("`{text}`") };
+            let given = if secret { "the value".to_owned() } else { quoted(text) };
             let known: Vec<String> = known.iter().map(|known| format!("`{known}`")).collect();
             self.not_one_of(place.hidden(T::SECRET), given, &known, near);
         }
@@ -770,6 +796,11 @@ impl<'a> Reader<'a> {
         secret: bool,
         check: fn(&T) -> Result<(), E>,
     ) {
+        let wrong =
+            |since: usize| self.diagnostics.get(since..).is_some_and(|found| found.iter().any(Diagnostic::is_error));
+        if place.since.is_some_and(wrong) {
+            return;
+        }
         if let Some(Err(error)) = value.map(check) {
             let message =
                 if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
@@ -842,12 +873,91 @@ impl<'a> Reader<'a> {
     #[inline(never)]
     pub fn unknown_variant(&mut self, given: &str, known: &[&'static str], location: Option<&Location>) {
         let message =
-            if self.is_secret() { "unknown variant".to_owned() } else { format!("unknown variant `{given}`") };
+            if self.is_secret() { "unknown variant".to_owned() } else { format!("unknown variant {}", quoted(given)) };
         let mut diagnostic = Diagnostic::error(Code::UnknownVariant, message).at(location);
         if let (false, Some(name)) = (self.is_secret(), nearest(given, known.iter().copied())) {
             diagnostic = diagnostic.help(format!("did you mean `{name}`?"));
         }
         self.report(diagnostic.help(format!("the variants are {}", listing(known.iter().copied()))));
+    }
+}
+
+/// The name in `${NAME}`.
+fn bare_name(text: &str) -> Option<&str> {
+    let name = text.split_once("${")?.1.split_once('}')?.0;
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    (!name.is_empty() && name.chars().all(plain)).then_some(name)
+}
+
+/// A number as YAML writes it.
+fn written(number: f64) -> String {
+    match number {
+        _ if number.is_nan() => ".nan".to_owned(),
+        f64::INFINITY => ".inf".to_owned(),
+        f64::NEG_INFINITY => "-.inf".to_owned(),
+        _ => number.to_string(),
+    }
+}
+
+/// What to write instead of a value of another type. Quotes it, unless it is secret.
+fn remedy(expected: &str, node: &Node, secret: bool) -> Option<String> {
+    let marked = node.location.as_ref().and_then(Location::marked).unwrap_or_default();
+    let written_as = |instead: String| match secret {
+        true => None,
+        false => Some(format!("did you mean `{instead}`?")),
+    };
+    match &node.value {
+        Value::Null => Some("give it a value, or remove it".to_owned()),
+        Value::String(_) if marked.contains("${") => Some(match secret {
+            true => "that is what the reference stands for".to_owned(),
+            false => format!("that is what `{marked}` stands for"),
+        }),
+        Value::String(text) => match expected {
+            "true or false" => match text.to_ascii_lowercase().as_str() {
+                "yes" | "on" | "y" => written_as("true".to_owned()),
+                "no" | "off" | "n" => written_as("false".to_owned()),
+                "true" | "false" => Some("remove the quotes".to_owned()),
+                _ => None,
+            },
+            "an integer" | "a finite number"
+                if marked.starts_with(['"', '\''])
+                    && matches!(Value::from_scalar(text), Value::Int(_) | Value::Uint(_) | Value::Float(_)) =>
+            {
+                Some("remove the quotes".to_owned())
+            }
+            "a list" => Some("write a list of one item between brackets: `[…]`".to_owned()),
+            "a mapping" => Some("write `key: value` on a line for each field, or `{key: value}`".to_owned()),
+            _ if expected.starts_with("a duration") && text.parse::<u32>().is_ok() => written_as(format!("{text}s")),
+            _ => None,
+        },
+        Value::Int(_) | Value::Uint(_) | Value::Float(_) | Value::Bool(_) => match expected {
+            "a string" => Some(match (secret, marked) {
+                (false, text) if !text.is_empty() => format!("put it in quotes: `\"{text}\"`"),
+                _ => "put it in quotes".to_owned(),
+            }),
+            "true or false" => match node.value {
+                Value::Int(1) => written_as("true".to_owned()),
+                Value::Int(0) => written_as("false".to_owned()),
+                _ => None,
+            },
+            _ if expected.starts_with("a duration") => match node.value {
+                Value::Int(number) if number >= 0 => written_as(format!("{number}s")),
+                _ => None,
+            },
+            "a list" => Some("write a list of one item between brackets: `[…]`".to_owned()),
+            "a mapping" => Some("write `key: value` on a line for each field, or `{key: value}`".to_owned()),
+            _ => None,
+        },
+        Value::List(_) if expected == "a mapping" => Some("write `key: value`, without a `-` or brackets".to_owned()),
+        Value::List(_) => Some("give one value, without a `-` or brackets".to_owned()),
+        Value::Map(_) if expected == "a list" => {
+            Some("begin each item with `- `, or write the list between brackets: `[…]`".to_owned())
+        }
+        Value::Map(_) if expected == "a string" && marked.starts_with('{') => {
+            Some("put a text with braces in quotes".to_owned())
+        }
+        Value::Map(_) if expected.starts_with("the name of a variant") => Some("keep one of its keys".to_owned()),
+        Value::Map(_) => Some("give one value, without keys".to_owned()),
     }
 }
 
@@ -917,6 +1027,11 @@ impl<'n> Fields<'n> {
         self.map.iter().enumerate().filter(|(index, _)| !self.taken.has(*index)).map(|(_, entry)| entry)
     }
 
+    /// Counts a field as read, because what is wrong with it has been reported.
+    pub(crate) fn skip(&mut self, key: &'static str) {
+        let _ = self.take(key);
+    }
+
     /// Where the mapping was written.
     pub fn location(&self) -> Option<&'n Location> {
         self.location
@@ -925,12 +1040,12 @@ impl<'n> Fields<'n> {
     /// The value of the field `key`, for a check.
     pub fn place(&self, key: &'static str) -> Place<'n> {
         let location = self.location_of(key);
-        Place { key: Some(self.written(key)), location, secret: false, variable: self.variable(key) }
+        Place { key: Some(self.written(key)), since: None, location, secret: false, variable: self.variable(key) }
     }
 
     /// The whole mapping, for a check.
     pub fn whole(&self) -> Place<'n> {
-        Place { key: None, location: self.location, secret: false, variable: None }
+        Place { key: None, since: Some(self.since), location: self.location, secret: false, variable: None }
     }
 
     /// Where the value of `key` was written.

@@ -3,7 +3,7 @@
 use super::{ByteSize, ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Shape, byte_size, meta::Message, schema};
 use crate::{
     config::Fields,
-    diagnostics::{Code, Location},
+    diagnostics::{Code, Diagnostic, Location},
     value::{Node, Value},
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
@@ -559,7 +559,8 @@ macro_rules! sets {
             let set: Self = read.into_iter().collect();
             // `60s` and `1m` are one item, but nobody wrote it twice.
             if set.len() < found && repeats(node) {
-                cx.error(Code::InvalidValue, "an item appears twice", node.location.as_ref());
+                let diagnostic = Diagnostic::error(Code::InvalidValue, "an item appears twice");
+                cx.report(diagnostic.at(node.location.as_ref()).help("remove one of the two"));
                 return None;
             }
             Some(set)

@@ -167,6 +167,14 @@ impl Location {
         }
     }
 
+    /// The text that the span covers; `None` where it is not to be shown.
+    pub fn marked(&self) -> Option<&str> {
+        let line = self.source.line(self.line).filter(|_| self.length > 0)?;
+        let at = |characters: usize| line.char_indices().nth(characters).map_or(line.len(), |(at, _)| at);
+        let start = (self.column.saturating_sub(1)) as usize;
+        line.get(at(start)..at(start + self.length as usize))
+    }
+
     fn key(&self) -> (&str, u32, u32) {
         (self.source.name(), self.line, self.column)
     }

@@ -14,4 +14,4 @@ pub use error::{Context, Error, ErrorKind, Result};
 pub use location::{Location, Source, SourceKind};
 pub(crate) use panic::panic_message;
 pub use report::Report;
-pub use suggest::{listing, nearest};
+pub use suggest::{listing, nearest, quoted};

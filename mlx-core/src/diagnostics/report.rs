@@ -72,7 +72,7 @@ impl<'a> Report<'a> {
         }
         let Excerpt { text, indent, width } = Excerpt::of(line, location);
         writeln!(f, "{:gutter$} {bar}", "")?;
-        writeln!(f, "{} {bar} {text}", self.paint("34;1", location.line))?;
+        writeln!(f, "{}", format!("{} {bar} {text}", self.paint("34;1", location.line)).trim_end())?;
         writeln!(f, "{:gutter$} {bar} {}{}", "", " ".repeat(indent), self.paint("31;1", "^".repeat(width)))
     }
 }
@@ -162,7 +162,8 @@ fn shortened_front(text: String, columns: usize) -> String {
         width <= columns
     };
     let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
-    std::iter::once('…').chain(kept.into_iter().rev()).collect()
+    let kept: String = kept.into_iter().rev().collect();
+    format!("…{}", kept.trim_start_matches('…'))
 }
 
 /// The text with a picture for each character that would move the cursor, colour the terminal, or turn the direction of

@@ -47,6 +47,14 @@ fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
     (distance <= limit).then_some(distance)
 }
 
+/// A name or value in backticks, for messages; what is very long is cut short.
+pub fn quoted(text: &str) -> String {
+    match text.char_indices().nth(60) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}
+
 /// `a, b and c`, each in backticks, for lists in messages; at most 24 names, then how many more there are.
 pub fn listing<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
     let mut names: Vec<&str> = names.into_iter().collect();

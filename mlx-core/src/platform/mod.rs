@@ -229,7 +229,10 @@ impl Platform {
                 let cause = status.cause.unwrap_or_default();
                 let message = format!("the platform runs without `{}`: {cause}", step.id);
                 warnings.push(
-                    Diagnostic::warning(Code::StartFailed, message).at(step.location.as_ref()).in_path(&step.path),
+                    Diagnostic::warning(Code::StartFailed, message)
+                        .at(step.location.as_ref())
+                        .in_path(&step.path)
+                        .help("mend the cause, or set `enabled: false`"),
                 );
             }
         }

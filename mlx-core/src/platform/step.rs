@@ -148,13 +148,29 @@ impl StepError {
                     }
                     cause = error.source();
                 }
-                diagnostic
+                match code {
+                    Code::StartFailed => diagnostic.help(
+                        "mend the cause, or set `on_failure: continue` if the platform can do without the plugin",
+                    ),
+                    Code::StopFailed => diagnostic
+                        .help("see whether it left something behind; everything else was stopped all the same"),
+                    Code::SecretUnavailable => diagnostic.help(format!(
+                        "store it in `{who}`, correct its name, or give a default after `:-` in the reference"
+                    )),
+                    _ => diagnostic,
+                }
             }
             StepError::Deadline(deadline) => {
-                Diagnostic::error(Code::DeadlineExceeded, format!("`{who}` did not {doing} within {deadline:?}"))
+                let message = format!("`{who}` did not {doing} within {deadline:?}");
+                let diagnostic = Diagnostic::error(Code::DeadlineExceeded, message);
+                match doing {
+                    "stop" => diagnostic.help("if it needs longer, raise its `stop_timeout`"),
+                    _ => diagnostic,
+                }
             }
             StepError::Panicked(message) => {
                 Diagnostic::error(Code::Panicked, format!("`{who}` panicked when it was to {doing}: {message}"))
+                    .help("this is a mistake in the plugin: tell its author")
             }
             StepError::Cancelled => Diagnostic::error(code, format!("`{who}` was given up before it could {doing}")),
         }

@@ -11,7 +11,7 @@ pub(crate) use registration::initialize;
 pub use registration::{Checked, Registration, StartFuture};
 
 use crate::{
-    diagnostics::{Code, Diagnostic, listing, nearest},
+    diagnostics::{Code, Diagnostic, listing, nearest, quoted},
     plugin::{KindInfo, PLANNED_TYPES},
 };
 use foldhash::fast::FixedState;
@@ -195,10 +195,18 @@ impl Registry {
             )
             .help(format!("the plugin types are {}", listing(self.contents.kinds.keys().copied())));
         }
-        let diagnostic = Diagnostic::error(Code::UnknownPluginType, format!("unknown plugin type `{name}`"));
-        let diagnostic = match nearest(name, self.contents.kinds.keys().copied()) {
-            Some(near) => diagnostic.help(format!("did you mean `{near}`?")),
-            None => diagnostic,
+        let diagnostic = Diagnostic::error(Code::UnknownPluginType, format!("unknown plugin type {}", quoted(name)));
+        let known = self.contents.kinds.keys().copied().chain(PLANNED_TYPES.iter().copied());
+        let diagnostic = match (nearest(name, known), self.named(name).next()) {
+            (Some(near), _) if PLANNED_TYPES.contains(&near) => {
+                diagnostic.help(format!("`{near}` is planned and not in this version"))
+            }
+            (Some(near), _) => diagnostic.help(format!("did you mean `{near}`?")),
+            (None, Some(plugin)) => {
+                let kind = plugin.metadata().kind.name;
+                diagnostic.help(format!("`{name}` is the name of a plugin: write `type: {kind}` and `name: {name}`"))
+            }
+            (None, None) => diagnostic,
         };
         diagnostic.help(format!("the plugin types are {}", listing(self.contents.kinds.keys().copied())))
     }
@@ -206,7 +214,7 @@ impl Registry {
     /// A finding that no plugin of the type has this name, with what might have been meant.
     pub(crate) fn unknown_plugin(&self, kind: &str, name: &str) -> Diagnostic {
         let mut diagnostic =
-            Diagnostic::error(Code::UnknownPlugin, format!("no plugin of type `{kind}` is named `{name}`"));
+            Diagnostic::error(Code::UnknownPlugin, format!("no plugin of type `{kind}` is named {}", quoted(name)));
         let of_type = || self.iter().map(|r| r.metadata()).filter(|m| m.kind.name == kind).map(|m| m.name);
         if let Some(near) = nearest(name, of_type()) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));

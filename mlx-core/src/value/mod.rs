@@ -47,29 +47,43 @@ pub(crate) fn read_included(path: &Path, from: Option<&Location>) -> Result<Node
             return Err(refused(diagnostic));
         }
     };
-    let text = read_text(path).map_err(|error| {
+    let bytes = read_bytes(path).map_err(|error| {
         let diagnostic = Diagnostic::error(Code::Unreadable, format!("cannot read `{name}`: {error}"));
         refused(match from {
             Some(_) => diagnostic.help("a path is relative to the file that names it"),
-            None => diagnostic,
+            None => diagnostic.help("check the path, and that the program may read the file"),
         })
     })?;
+    let text = String::from_utf8(bytes).map_err(|error| vec![not_utf_8(name.clone(), &error)])?;
     parse(&match from {
         Some(from) => Source::included(name, text, from.clone()),
         None => Source::new(name, text),
     })
 }
 
-fn read_text(path: &Path) -> std::io::Result<String> {
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
     use std::io::{Error, ErrorKind, Read};
     // Opening a device or a pipe could block for ever.
     if !std::fs::metadata(path)?.is_file() {
         return Err(Error::new(ErrorKind::InvalidInput, "not a regular file"));
     }
-    let mut text = String::new();
-    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_string(&mut text)?;
-    if text.len() as u64 > MAX_FILE {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(MAX_FILE + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > MAX_FILE {
         return Err(Error::new(ErrorKind::FileTooLarge, "larger than 16 MiB"));
     }
-    Ok(text)
+    Ok(bytes)
+}
+
+fn not_utf_8(name: String, error: &std::string::FromUtf8Error) -> Diagnostic {
+    let bytes = error.as_bytes();
+    if matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Diagnostic::error(Code::Unreadable, format!("`{name}` is UTF-16")).help("save it as UTF-8");
+    }
+    let source = Source::new(name, String::from_utf8_lossy(bytes));
+    let (line, column) = source.line_and_column(error.utf8_error().valid_up_to());
+    let at = Location { source, line, column, length: 1 };
+    Diagnostic::error(Code::Unreadable, "the file is not UTF-8: here is a byte that no character begins with")
+        .at(&at)
+        .help("save it as UTF-8")
 }

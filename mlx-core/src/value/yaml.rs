@@ -94,7 +94,8 @@ impl Builder<'_> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
             let message = format!("the document has more than {MAX_NODES} values once its aliases are expanded");
-            return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(at)));
+            let help = "an alias of a list of aliases multiplies: write out what is needed";
+            return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(at).help(help)));
         }
         Ok(())
     }
@@ -107,12 +108,7 @@ impl Builder<'_> {
         for event in Parser::new_from_str(source.text()) {
             let (event, span) = event.map_err(|error| {
                 let at = self.location(Span::empty(*error.marker()));
-                let diagnostic = Diagnostic::error(Code::Syntax, error.info().to_owned()).at(&at);
-                Box::new(match source.line(at.line).is_some_and(|line| line.contains("${")) {
-                    true => diagnostic
-                        .help("between braces or brackets a reference is put in quotes: `{key: \"${env:NAME}\"}`"),
-                    false => diagnostic,
-                })
+                Box::new(malformed(source, at, error.info()))
             })?;
             let location = self.location(span);
             let tagged = matches!(
@@ -144,7 +140,7 @@ impl Builder<'_> {
                     self.count(1, &location)?;
                     if stack.len() >= MAX_DEPTH {
                         let message = format!("lists and mappings nest deeper than {MAX_DEPTH} levels");
-                        return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(&location)));
+                        return Err(nests_too_deep(message, &location));
                     }
                     let value = match event {
                         Event::SequenceStart(..) => Value::List(Vec::new()),
@@ -184,8 +180,11 @@ impl Builder<'_> {
                 }
                 Event::Alias(anchor) => {
                     let Some((node, size)) = self.anchors.get(&anchor) else {
-                        let message = "an alias stands inside the value that it names, or names none";
-                        return Err(Box::new(Diagnostic::error(Code::UnsupportedSyntax, message).at(&location)));
+                        let diagnostic = Diagnostic::error(
+                            Code::UnsupportedSyntax,
+                            "the alias stands inside the value that it names, which would never end",
+                        );
+                        return Err(Box::new(diagnostic.at(&location).help("write the value out")));
                     };
                     let (size, within) = (*size, depth(node));
                     // Checked before the copy is made.
@@ -193,7 +192,7 @@ impl Builder<'_> {
                     if stack.len() + within > MAX_DEPTH {
                         let message =
                             format!("with its aliases expanded the document nests deeper than {MAX_DEPTH} levels");
-                        return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(&location)));
+                        return Err(nests_too_deep(message, &location));
                     }
                     match self.anchors.get(&anchor) {
                         Some((node, _)) => node.clone(),
@@ -207,7 +206,8 @@ impl Builder<'_> {
                 Some(open) => self.place(open, finished)?,
             }
         }
-        Ok(root.unwrap_or_else(|| Node::new(Value::Null)))
+        let beginning = || Location { source: source.clone(), line: 1, column: 1, length: 1 };
+        Ok(root.unwrap_or_else(|| Node { value: Value::Null, location: Some(beginning()) }))
     }
 
     /// Puts a finished node into the list or mapping that is open.
@@ -257,6 +257,215 @@ impl Builder<'_> {
 
 fn not_a_key_without_place() -> Diagnostic {
     Diagnostic::error(Code::UnsupportedSyntax, "a key must be a plain or quoted text")
+        .help("put a text that begins with a brace or bracket in quotes: `\"{{ name }}\"`")
+}
+
+fn nests_too_deep(message: String, at: &Location) -> Fatal {
+    Box::new(Diagnostic::error(Code::TooLarge, message).at(at).help("give the values in fewer levels"))
+}
+
+/// What the parser says, in words of who wrote the file. The parser names the rule of the grammar that failed; what to
+/// do follows from it and from the text around.
+fn malformed(source: &Source, mut at: Location, info: &str) -> Diagnostic {
+    if info == "recursion limit exceeded" {
+        return *nests_too_deep(format!("lists and mappings nest deeper than {MAX_DEPTH} levels"), &at);
+    }
+    let line = source.line(at.line).unwrap_or_default();
+    // The parser names what stands behind the tab, and the quote before the escape.
+    if info.contains("tab") {
+        at.column = column_of(line, |text| text.find('\t')).unwrap_or(at.column);
+    } else if info.starts_with("while parsing a quoted scalar") {
+        at.column = column_of(line, unknown_escape).unwrap_or(at.column);
+    }
+    let rest = || line.chars().skip(at.column as usize - 1);
+    let quote = match rest().next() {
+        Some('\'') => '\'',
+        _ => '"',
+    };
+    let (message, help) = match info {
+        "mapping values are not allowed in this context" => (
+            "a second `:` where the value of a key is expected".to_owned(),
+            "put a text with `: ` in it in quotes; otherwise indent the line like those beside it".to_owned(),
+        ),
+        "simple key expect ':'" | "simple key expected" => (
+            "a line that is neither `key: value` nor `- value`".to_owned(),
+            "write a `:` and a space after the key, or indent the line as a part of the text above".to_owned(),
+        ),
+        "invalid indentation in quoted scalar"
+        | "while scanning a quoted scalar, found unexpected document indicator" => {
+            (format!("the text that begins here is not closed with `{quote}` on lines that belong to it"), close(quote))
+        }
+        "while scanning a quoted scalar, found unexpected end of stream" => {
+            (format!("the text that begins here is not closed with `{quote}`"), close(quote))
+        }
+        "invalid trailing content after double-quoted scalar" => {
+            ("more text after the closing quote".to_owned(), after_quote(line, &at))
+        }
+        "while parsing a quoted scalar, found unknown escape character"
+        | "while parsing a quoted scalar, did not find expected hexadecimal number"
+        | "while parsing a quoted scalar, found invalid Unicode character escape code" => (
+            "a `\\` in this text begins no known escape".to_owned(),
+            "write `\\\\` for a backslash, or put the text in single quotes".to_owned(),
+        ),
+        "while parsing a flow sequence, expected ',' or ']'" => (
+            "a list between brackets goes on without a `,`, or is not closed".to_owned(),
+            "write `,` between the items and `]` after the last".to_owned(),
+        ),
+        "while parsing a flow mapping, did not find expected ',' or '}'" | "misplaced bracket" => (
+            "a mapping between braces goes on without a `,`, or is not closed".to_owned(),
+            "write `,` between the keys and `}` after the last".to_owned(),
+        ),
+        "while parsing a block mapping, did not find expected key" => (
+            "this line does not belong to the mapping above it".to_owned(),
+            "a mapping has a `key: value` on each line, all indented alike, and a list a `- ` on each".to_owned(),
+        ),
+        "while parsing a block collection, did not find expected '-' indicator" => (
+            "this line does not belong to the list above it".to_owned(),
+            "begin it with `- `, or indent it like the first key after the `-`".to_owned(),
+        ),
+        "while parsing a node, did not find expected node content" => (
+            "a value is expected here".to_owned(),
+            "give a value, or put a text that begins with a special character in quotes".to_owned(),
+        ),
+        "block sequence entries are not allowed in this context" => (
+            "a list cannot begin here".to_owned(),
+            "begin the list on a line of its own, or write it between brackets: `[a, b]`".to_owned(),
+        ),
+        "while parsing node, found unknown anchor" => (
+            "this alias names no anchor above it".to_owned(),
+            "put `&name` before the value that it stands for, or the text in quotes if `*` is a part of it".to_owned(),
+        ),
+        "':' must be followed by a valid YAML whitespace" | "'-' must be followed by a valid YAML whitespace" => {
+            (info.replace('\'', "`").replace("a valid YAML whitespace", "a space"), "put a space after it".to_owned())
+        }
+        "found unprintable character" => {
+            ("a control character".to_owned(), "remove it, or write it as an escape: `\"\\u0007\"`".to_owned())
+        }
+        "a byte order mark must not appear inside a document" => {
+            ("a byte order mark inside the text".to_owned(), "remove it; it is invisible in most editors".to_owned())
+        }
+        _ if info.contains("tab") => {
+            ("a tab where the line is indented".to_owned(), "indent with spaces; YAML takes no tabs there".to_owned())
+        }
+        _ if info.starts_with("unexpected character: ") || info.starts_with("plain scalar cannot start with") => {
+            let first: String = rest().take(1).collect();
+            (format!("a text cannot begin with `{first}`"), "put it in quotes".to_owned())
+        }
+        _ if info.contains("directive") => (
+            "a line that begins with `%` is a directive, which is not accepted here".to_owned(),
+            "remove it".to_owned(),
+        ),
+        _ if info.contains("indentation") => {
+            (format!("malformed YAML: {info}"), "indent the line like those beside it".to_owned())
+        }
+        _ => (format!("malformed YAML: {info}"), "the mistake may stand on the line above".to_owned()),
+    };
+    if let Some(mark) =
+        (1..=at.line).find(|number| source.line(*number).is_some_and(|text| text.starts_with("<<<<<<<")))
+    {
+        return Diagnostic::error(Code::Syntax, "a merge of two versions of the file was not finished")
+            .at(&Location { line: mark, column: 1, length: 7, ..at })
+            .help("keep what is right, and remove the lines that begin with `<<<<<<<`, `=======` and `>>>>>>>`");
+    }
+    if matches!(
+        info,
+        "mapping values are not allowed in this context" | "simple key expect ':'" | "simple key expected"
+    ) && let Some(diagnostic) = culprit_above(source, &at)
+    {
+        return diagnostic;
+    }
+    let diagnostic = Diagnostic::error(Code::Syntax, message).at(&whole_word(line, at));
+    if line.contains("${") {
+        return diagnostic.help("between braces or brackets a reference is put in quotes: `{key: \"${env:NAME}\"}`");
+    }
+    diagnostic.help(help)
+}
+
+/// The parser gives up on the line after the one where a colon or a space is missing.
+fn culprit_above(source: &Source, at: &Location) -> Option<Diagnostic> {
+    let told = |text: &str| !text.trim().is_empty() && !text.trim_start().starts_with('#');
+    let number = (1..at.line).rev().find(|number| source.line(*number).is_some_and(told))?;
+    let text = source.line(number)?;
+    let indent = text.len() - text.trim_start_matches(' ').len();
+    let entry = &text[indent..];
+    let item = entry.strip_prefix('-');
+    if let Some(rest) = item
+        && rest.starts_with(|c: char| c.is_alphabetic())
+    {
+        return Some(
+            Diagnostic::error(Code::Syntax, "no space follows the `-` of a list")
+                .at(&span(at, number, indent, 1))
+                .help("put a space after it"),
+        );
+    }
+    let dashes = entry.len() - entry.trim_start_matches(['-', ' ']).len();
+    let (from, entry) = (indent + dashes, &entry[dashes..]);
+    let word = entry.find(|c: char| !(c.is_alphanumeric() || matches!(c, '_' | '-' | '.'))).unwrap_or(entry.len());
+    let (key, rest) = entry.split_at(word);
+    if key.is_empty() {
+        return None;
+    }
+    // Neither is quoted: the line may be a part of a text, and that a secret.
+    match rest.strip_prefix(':') {
+        Some(value) if !value.is_empty() && !value.starts_with([' ', '\t', ':', '/']) => Some(
+            Diagnostic::error(Code::Syntax, "no space follows the `:` of a key")
+                .at(&span(at, number, from + key.chars().count(), 1))
+                .help("put a space after it"),
+        ),
+        None if !rest.contains(':') => Some(
+            Diagnostic::error(Code::Syntax, "no `:` follows the key that begins here")
+                .at(&span(at, number, from, 1))
+                .help("write `key: value`, or `key:` before lines that are indented more"),
+        ),
+        _ => None,
+    }
+}
+
+/// The column of what is found in a line.
+fn column_of(line: &str, find: impl Fn(&str) -> Option<usize>) -> Option<u32> {
+    let before = line.get(..find(line)?)?;
+    u32::try_from(before.chars().count() + 1).ok()
+}
+
+/// Where a `\` is followed by none of the characters that make an escape.
+fn unknown_escape(line: &str) -> Option<usize> {
+    let mut characters = line.char_indices();
+    while let Some((at, c)) = characters.next() {
+        if c == '\\' && !characters.next().is_some_and(|(_, c)| "0abtnvfre \"/\\N_LPxuU\t".contains(c)) {
+            return Some(at);
+        }
+    }
+    None
+}
+
+/// Characters of a line, counted from 0, which has ASCII characters alone before them.
+fn span(at: &Location, line: u32, from: usize, length: usize) -> Location {
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    Location { source: at.source.clone(), line, column: number(from + 1), length: number(length) }
+}
+
+/// The position with the whole key that begins there.
+fn whole_word(line: &str, at: Location) -> Location {
+    let word = line.chars().skip(at.column as usize - 1);
+    let length = word.take_while(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.')).count();
+    let after = line.chars().nth(at.column as usize - 1 + length);
+    match after {
+        Some(':') if length > 1 => Location { length: u32::try_from(length).unwrap_or(1), ..at },
+        _ => at,
+    }
+}
+
+fn close(quote: char) -> String {
+    format!("close it with `{quote}`")
+}
+
+/// What to do about a text that goes on after its quote.
+fn after_quote(line: &str, at: &Location) -> String {
+    let before = line.chars().take(at.column as usize - 1).filter(|c| *c == '\'').count();
+    match before > 0 {
+        true => "write an apostrophe twice between single quotes: `'it''s'`".to_owned(),
+        false => "write `\\\"` for a quote between double quotes, or remove what follows".to_owned(),
+    }
 }
 
 fn not_a_key(location: &Location) -> Diagnostic {
