@@ -41,8 +41,9 @@ pub struct Applied {
     pub why: BTreeMap<String, Why>,
     /// Calls and streams that were still in flight when a drain's deadline had passed, and were cancelled.
     pub cancelled_calls: usize,
-    /// What should be known although it did not stop the change: warnings of the composition, plugins that are degraded or
-    /// did not start where that is allowed, and what the instances that were replaced reported when they were stopped.
+    /// What should be known although it did not stop the change: warnings of the composition, plugins that are
+    /// degraded or did not start where that is allowed, and what the instances that were replaced reported when they
+    /// were stopped.
     pub warnings: Vec<Diagnostic>,
 }
 
@@ -90,8 +91,8 @@ pub(super) struct Target {
 /// Makes a target from what runs when it is the change's turn.
 pub(super) type Request = Box<dyn FnOnce(&Plan) -> Result<Target> + Send>;
 
-/// Waits for its turn, and changes the platform. Everything up to the publication ends early when it is cancelled, and is
-/// undone; what comes after it is finished.
+/// Waits for its turn, and changes the platform. Everything up to the publication ends early when it is cancelled,
+/// and is undone; what comes after it is finished.
 pub(super) async fn apply(
     running: &Arc<Running>,
     request: Request,

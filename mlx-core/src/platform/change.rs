@@ -95,37 +95,39 @@ impl Platform {
     ///
     /// 1. The composition is resolved; every mistake in it is reported, and nothing has been touched.
     /// 2. It is compared with what runs, by type and id. Touched is what is new, has another plugin or other settings
-    ///    under its id, or did not run; what can find other plugins than before through its `requires` and `optional`; and what
-    ///    has a secret from a plugin that is replaced. **A plugin that merely holds a handle to one that is replaced
-    ///    is not touched: handles follow.** Settings are compared as the plugin would read them; a reference such as `${env:NAME}` is the
-    ///    same as long as its text is the same, see [`apply_anew`](Platform::apply_anew).
-    /// 3. What is new starts beside what runs, each after those it requires, with deadlines, and finds
-    ///    the new instances of others that are touched. Each is asked for its health, and an unhealthy one has failed.
-    ///    Plugins that say `swap = "handover"` give their successors what exists once. Last, plugins that say `swap = "restart"` are stopped
-    ///    and their successors started; calls to these fail in between.
+    ///    under its id, or did not run; what can find other plugins than before through its `requires` and
+    ///    `optional`; and what has a secret from a plugin that is replaced. **A plugin that merely holds a handle to
+    ///    one that is replaced is not touched: handles follow.** Settings are compared as the plugin would read them;
+    ///    a reference such as `${env:NAME}` is the same as long as its text is the same, see
+    ///    [`apply_anew`](Platform::apply_anew).
+    /// 3. What is new starts beside what runs, each after those it requires, with deadlines, and finds the new
+    ///    instances of others that are touched. Each is asked for its health, and an unhealthy one has failed.
+    ///    Plugins that say `swap = "handover"` give their successors what exists once. Last, plugins that say `swap =
+    ///    "restart"` are stopped and their successors started; calls to these fail in between.
     /// 4. Everything that is new is published at once. Handles and look-ups find it from there on.
-    /// 5. What was replaced or removed is drained, then stopped, the last started first. What does not
-    ///    finish within its `stop_timeout` is cancelled and counted. A failure here does not undo the change: it is among the
+    /// 5. What was replaced or removed is drained, then stopped, the last started first. What does not finish within
+    ///    its `stop_timeout` is cancelled and counted. A failure here does not undo the change: it is among the
     ///    [`warnings`](Applied::warnings).
     ///
-    /// On a failure up to the publication, what was new is stopped again in the reverse order, and what runs
-    /// has not noticed anything, except for plugins that had to stop for their successors: these
-    /// are started again with their old settings. `on_failure: continue` holds for what is added; a replacement that fails always undoes
-    /// the change.
+    /// On a failure up to the publication, what was new is stopped again in the reverse order, and what runs has not
+    /// noticed anything, except for plugins that had to stop for their successors: these are started again with their
+    /// old settings. `on_failure: continue` holds for what is added; a replacement that fails always undoes the
+    /// change.
     ///
     /// Changes wait for each other; nothing else waits for them. When the returned future is dropped before the
     /// publication, the change is undone in the background.
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) with everything that is wrong with the composition;
-    /// [`Stopped`](crate::ErrorKind::Stopped) when the platform is or is being shut down; else the kind of the first failure,
-    /// with what could not be undone after it.
+    /// [`Stopped`](crate::ErrorKind::Stopped) when the platform is or is being shut down; else the kind of the first
+    /// failure, with what could not be undone after it.
     pub async fn apply(&self, composition: &Composition) -> Result<Applied> {
         self.apply_composition(composition, Wishes::default()).await
     }
 
-    /// As [`apply`](Platform::apply), and looks references up again: a plugin with a `${…}` in its settings is replaced when what it stands for
-    /// has changed, and also where that cannot be known because it is secret. For rotated secrets and changed variables.
+    /// As [`apply`](Platform::apply), and looks references up again: a plugin with a `${…}` in its settings is
+    /// replaced when what it stands for has changed, and also where that cannot be known because it is secret. For
+    /// rotated secrets and changed variables.
     ///
     /// # Errors
     /// As [`apply`](Platform::apply).
@@ -139,8 +141,9 @@ impl Platform {
         change(&self.running, Box::new(request)).await
     }
 
-    /// Replaces one plugin, in the way of [`apply`](Platform::apply): by itself with other settings, by another plugin of the same type, or by itself
-    /// anew. It keeps its id, and handles to it follow. The id may be `type/id` where the id alone is ambiguous.
+    /// Replaces one plugin, in the way of [`apply`](Platform::apply): by itself with other settings, by another
+    /// plugin of the same type, or by itself anew. It keeps its id, and handles to it follow. The id may be `type/id`
+    /// where the id alone is ambiguous.
     ///
     /// ```no_run
     /// # use mlx_core::{json, Platform, Result, platform::Replacement};
@@ -151,8 +154,8 @@ impl Platform {
     /// ```
     ///
     /// # Errors
-    /// As [`apply`](Platform::apply); [`NotFound`](crate::ErrorKind::NotFound) for an unknown id. A plugin that is not of the type, or lacks
-    /// what others require of the one that runs, is refused.
+    /// As [`apply`](Platform::apply); [`NotFound`](crate::ErrorKind::NotFound) for an unknown id. A plugin that is
+    /// not of the type, or lacks what others require of the one that runs, is refused.
     pub async fn swap(&self, id: &str, replacement: Replacement) -> Result<Applied> {
         let (id, running) = (id.to_owned(), self.running.clone());
         let request = move |plan: &Plan| {
@@ -163,7 +166,8 @@ impl Platform {
         change(&self.running, Box::new(request)).await
     }
 
-    /// Starts one more plugin, in the way of [`apply`](Platform::apply): `PluginEntry::of("data_source", "sqlite", json!({…}))`.
+    /// Starts one more plugin, in the way of [`apply`](Platform::apply): `PluginEntry::of("data_source", "sqlite",
+    /// json!({…}))`.
     ///
     /// # Errors
     /// As [`apply`](Platform::apply).
@@ -177,12 +181,12 @@ impl Platform {
         change(&self.running, Box::new(request)).await
     }
 
-    /// Stops one plugin and takes it out of the platform, in the way of [`apply`](Platform::apply). Handles to it answer
-    /// [`Stopped`](crate::ErrorKind::Stopped). The id may be `type/id` where the id alone is ambiguous.
+    /// Stops one plugin and takes it out of the platform, in the way of [`apply`](Platform::apply). Handles to it
+    /// answer [`Stopped`](crate::ErrorKind::Stopped). The id may be `type/id` where the id alone is ambiguous.
     ///
     /// # Errors
-    /// As [`apply`](Platform::apply); [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, and [`Invalid`](crate::ErrorKind::Invalid) while others
-    /// require the plugin, naming them.
+    /// As [`apply`](Platform::apply); [`NotFound`](crate::ErrorKind::NotFound) for an unknown id, and
+    /// [`Invalid`](crate::ErrorKind::Invalid) while others require the plugin, naming them.
     pub async fn deactivate(&self, id: &str) -> Result<Applied> {
         let (id, running) = (id.to_owned(), self.running.clone());
         let request = move |plan: &Plan| {

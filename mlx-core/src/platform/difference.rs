@@ -159,8 +159,8 @@ fn hides_something(config: &Value) -> bool {
     }
 }
 
-/// What a plugin can find of the others: which there are, as what they can be used, and which is the default of each of
-/// their types.
+/// What a plugin can find of the others: which there are, as what they can be used, and which is the default of each
+/// of their types.
 #[derive(PartialEq)]
 struct Peers {
     found: BTreeMap<String, Vec<&'static str>>,

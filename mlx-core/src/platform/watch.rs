@@ -83,20 +83,21 @@ impl Watch {
         self
     }
 
-    /// Makes the composition in the program's own way when a file has changed, instead of reading the file and applying
-    /// the profiles.
+    /// Makes the composition in the program's own way when a file has changed, instead of reading the file and
+    /// applying the profiles.
     pub fn load(mut self, load: impl Fn() -> Result<Composition> + Send + Sync + 'static) -> Self {
         self.load = Some(Box::new(load));
         self
     }
 
-    /// Begins to watch the file, and those that it includes or extends. The file rules: what it says is applied at once where it is not what runs, and then whenever
-    /// its contents have changed, as by [`Platform::apply`]. Where it cannot be read, has mistakes, or does not start, the
-    /// platform stays as it is, and the next change of the file is waited for.
+    /// Begins to watch the file, and those that it includes or extends. The file rules: what it says is applied at
+    /// once where it is not what runs, and then whenever its contents have changed, as by [`Platform::apply`]. Where
+    /// it cannot be read, has mistakes, or does not start, the platform stays as it is, and the next change of the
+    /// file is waited for.
     ///
     /// Contents are compared, not dates, so files that are renamed into place and links that are switched count as
-    /// well. A change counts when two looks in a row have found the same, so that a half-written file is not taken for
-    /// a whole one.
+    /// well. A change counts when two looks in a row have found the same, so that a half-written file is not taken
+    /// for a whole one.
     ///
     /// It ends when the watcher is dropped or the platform is shut down.
     ///
@@ -149,8 +150,8 @@ pub struct Watcher {
 }
 
 impl Watcher {
-    /// What became of the next change: what was done, or why nothing was. `None` once the platform is shut down. A file
-    /// that was saved without a change that matters is no news.
+    /// What became of the next change: what was done, or why nothing was. `None` once the platform is shut down. A
+    /// file that was saved without a change that matters is no news.
     pub async fn next(&mut self) -> Option<Result<Applied>> {
         self.outcomes.recv().await
     }
