@@ -16,6 +16,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 /// As many conflicts are reported: beyond that, the list helps nobody.
 const REPORTED: usize = 1_000;
 
+/// As many pairs of names are compared to find slips of the pen in conflicts: names that are not linked are usual there,
+/// and the courtesy must not cost more than the rest.
+const COMPARED: usize = 100_000;
+
 /// The positions of plugins by what they can be meant by.
 #[derive(Default)]
 pub(super) struct Index<'c> {
@@ -245,10 +249,13 @@ impl<'c> Resolver<'c> {
             known.extend(metadata.capabilities);
         }
         let in_file: HashSet<&str> = self.composition.plugins().iter().map(PluginEntry::id).collect();
-        let mut reported = HashSet::new();
+        let mut looked_for = HashSet::new();
         for (name, declared) in meant {
-            if known.contains(name) || in_file.contains(name) || !reported.insert(name) {
+            if known.contains(name) || in_file.contains(name) || !looked_for.insert(name) {
                 continue;
+            }
+            if looked_for.len() * known.len() > COMPARED {
+                break;
             }
             let Some(near) = nearest(name, known.iter().copied()) else { continue };
             let mut warning = Diagnostic::warning(

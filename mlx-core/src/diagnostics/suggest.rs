@@ -5,13 +5,21 @@
 ///
 /// Ties go to the name that sorts first, so that the answer does not depend on the order of `known`.
 pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let given = fold(given);
+    let given: Vec<char> = fold(given).collect();
+    let letters_given = letters(&given);
+    let mut candidate = Vec::new();
+    let mut rows = Rows::default();
     known
         .into_iter()
         .filter_map(|name| {
-            let candidate = fold(name);
+            candidate.clear();
+            candidate.extend(fold(name));
             let limit = (candidate.len().max(given.len()) / 3).max(1);
-            let distance = distance(&given, &candidate, limit)?;
+            // An edit changes whether two letters occur at most.
+            if (letters_given ^ letters(&candidate)).count_ones() as usize > 2 * limit {
+                return None;
+            }
+            let distance = rows.distance(&given, &candidate, limit)?;
             // Two short names that share nothing are not misspellings of each other.
             (distance < candidate.len()).then_some((distance, name))
         })
@@ -19,32 +27,48 @@ pub fn nearest<'a>(given: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .map(|(_, name)| name)
 }
 
-fn fold(name: &str) -> Vec<char> {
-    name.chars().take(128).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect()
+fn fold(name: &str) -> impl Iterator<Item = char> {
+    name.chars().take(128).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() })
 }
 
-/// The optimal string alignment distance, or `None` when it exceeds `limit`.
-fn distance(a: &[char], b: &[char], limit: usize) -> Option<usize> {
-    if a.len().abs_diff(b.len()) > limit {
-        return None;
-    }
-    let mut before = vec![0; b.len() + 1];
-    let mut above: Vec<usize> = (0..=b.len()).collect();
-    let mut row = above.clone();
-    for i in 1..=a.len() {
-        row[0] = i;
-        for j in 1..=b.len() {
-            let substitution = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = substitution.min(above[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before[j - 2] + 1);
-            }
+/// Which letters occur, one bit for all those that are alike in their last six bits.
+fn letters(name: &[char]) -> u64 {
+    name.iter().fold(0, |letters, c| letters | 1 << (u32::from(*c) % 64))
+}
+
+/// The last three rows of the table of distances, kept from name to name.
+#[derive(Default)]
+struct Rows {
+    before: Vec<usize>,
+    above: Vec<usize>,
+    row: Vec<usize>,
+}
+
+impl Rows {
+    /// The optimal string alignment distance, or `None` when it exceeds `limit`.
+    fn distance(&mut self, a: &[char], b: &[char], limit: usize) -> Option<usize> {
+        if a.len().abs_diff(b.len()) > limit {
+            return None;
         }
-        std::mem::swap(&mut before, &mut above);
-        std::mem::swap(&mut above, &mut row);
+        let Rows { before, above, row } = self;
+        for list in [&mut *before, above, row] {
+            list.clear();
+            list.extend(0..=b.len());
+        }
+        for i in 1..=a.len() {
+            row[0] = i;
+            for j in 1..=b.len() {
+                let substitution = above[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                row[j] = substitution.min(above[j] + 1).min(row[j - 1] + 1);
+                if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                    row[j] = row[j].min(before[j - 2] + 1);
+                }
+            }
+            std::mem::swap(before, above);
+            std::mem::swap(above, row);
+        }
+        Some(above[b.len()]).filter(|distance| *distance <= limit)
     }
-    let distance = above[b.len()];
-    (distance <= limit).then_some(distance)
 }
 
 /// A name or value in backticks, for messages; what is very long is cut short.
