@@ -73,6 +73,7 @@ pub mod contracts;
 pub mod diagnostics;
 mod graph;
 pub mod handle;
+pub mod metrics;
 pub mod pipeline;
 pub mod platform;
 pub mod plugin;

@@ -1,4 +1,4 @@
-//! Operating a platform: status, readiness, events, how it starts.
+//! Operating a platform: status, readiness, events, how it starts, what it measures.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use mlx_core::{
@@ -9,7 +9,13 @@ use mlx_core::{
     plugin::{EVENTS_KEPT, Events, HealthStatus, Lagged, StatusReporter},
     prelude::*,
 };
-use std::{collections::BTreeMap, sync::Mutex};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 /// Something that says how it is.
 #[contract(name = "patient", cardinality = "many")]
@@ -91,6 +97,8 @@ impl Patient for Ward {
         match what {
             "degraded" => self.status.degraded(cause),
             "failed" => self.status.failed(cause),
+            "refuse" => return Err(Error::failed("refused")),
+            "hang" => std::future::pending().await,
             "tell" => {
                 self.events.publish(Told { by: self.id.clone(), what: cause.to_owned() });
             }
@@ -520,4 +528,141 @@ plugins:
         assert!(found.contains(&expected), "{expected:?} is not among {found:?}");
     }
     assert!(error.diagnostics().iter().all(|found| found.location.is_some()), "{error:?}");
+}
+
+#[tokio::test]
+async fn calls_are_measured_where_the_composition_says_so() {
+    let platform = platform(
+        "measure: true
+plugins:
+  - {type: patient, name: ward}
+  - {type: patient, name: ward, id: quiet, measure: false}",
+    )
+    .await;
+    for id in ["ward", "quiet"] {
+        let ward = platform.get::<dyn Patient>(id).unwrap();
+        ward.report("recovered", "").await.unwrap();
+        ward.report("refuse", "").await.unwrap_err();
+        // Given up by its caller.
+        let hang = tokio::time::timeout(Duration::from_millis(10), ward.report("hang", ""));
+        hang.await.unwrap_err();
+        platform.execute(&format!("patient/{id}"), ExecutionContext::new()).await.unwrap();
+    }
+    let metrics = platform.metrics();
+    let calls = metrics.get("patient/ward", "patient.report").unwrap();
+    assert_eq!((calls.completed, calls.errors, calls.cancelled), (2, 1, 1));
+    assert!(calls.p50 <= calls.p99 && calls.p99 <= calls.max && calls.max <= calls.total);
+    assert_eq!(metrics.get("patient/quiet", "patient.report"), None);
+    for id in ["ward", "quiet"] {
+        for operation in ["initialize", "execute"] {
+            let metrics = metrics.get(&format!("patient/{id}"), operation).unwrap();
+            assert_eq!((metrics.completed, metrics.errors), (1, 0), "{id} {operation}");
+        }
+    }
+
+    // Counts go on over a swap.
+    platform.swap("ward", Replacement::same()).await.unwrap();
+    platform.get::<dyn Patient>("ward").unwrap().report("recovered", "").await.unwrap();
+    let metrics = platform.metrics();
+    let count = |operation: &str| metrics.get("patient/ward", operation).map(|metrics| metrics.completed);
+    assert_eq!((count("patient.report"), count("initialize"), count("shutdown")), (Some(3), Some(2), Some(1)));
+    assert!(metrics.to_string().contains("patient/ward patient.report: 3 completed, 1 errors, 1 cancelled, p50 "));
+    platform.shutdown().await.unwrap();
+    assert_eq!(platform.metrics().get("patient/ward", "shutdown").unwrap().completed, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_attempts_are_counted_as_errors() {
+    let entry = slowly("counted", "on_failure: continue, retry: {max_attempts: 2},", "failures: 9");
+    let platform = platform(&format!("plugins: [{entry}]")).await;
+    let metrics = platform.metrics();
+    let starts = metrics.get("patient/slowly", "initialize").unwrap();
+    assert_eq!((starts.completed, starts.errors), (2, 2));
+    platform.shutdown().await.unwrap();
+}
+
+/// Keeps what it is given, and refuses the first time.
+#[mlx_plugin(type = "monitoring")]
+struct Ledger {
+    totals: Mutex<BTreeMap<String, f64>>,
+    refused: AtomicBool,
+}
+
+#[async_trait]
+impl Plugin for Ledger {
+    type Config = NoConfig;
+    async fn initialize(_: NoConfig, _: &InitContext) -> Result<Self> {
+        Ok(Ledger { totals: Mutex::default(), refused: AtomicBool::new(false) })
+    }
+}
+
+#[async_trait]
+impl Monitoring for Ledger {
+    async fn record(&self, measurements: Vec<Measurement>) -> Result<()> {
+        if !self.refused.swap(true, Ordering::SeqCst) {
+            return Err(Error::unavailable("not now"));
+        }
+        let mut totals = self.totals.lock().unwrap();
+        for measurement in measurements {
+            let labels: Vec<String> = measurement.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            let total = totals.entry(format!("{} {}", measurement.name, labels.join(" "))).or_default();
+            match measurement.kind {
+                MeasurementKind::Counter => *total += measurement.value,
+                _ => *total = measurement.value,
+            }
+        }
+        Ok(())
+    }
+    async fn export(&self) -> Result<String> {
+        let totals = self.totals.lock().unwrap();
+        Ok(totals.iter().map(|(name, value)| format!("{name} {value}\n")).collect())
+    }
+}
+
+#[tokio::test]
+async fn metrics_go_to_a_monitoring_plugin_each_count_once() {
+    let platform = platform(
+        "measure: true
+plugins: [{type: patient, name: ward}, {type: monitoring, name: ledger, measure: false}]",
+    )
+    .await;
+    let ledger = platform.get::<dyn Monitoring>("ledger").unwrap();
+    let ward = platform.get::<dyn Patient>("ward").unwrap();
+    let mut exporter = platform.metrics_exporter(ledger.clone());
+    ward.report("recovered", "").await.unwrap();
+    assert_eq!(exporter.export().await.unwrap_err().kind(), ErrorKind::Unavailable);
+    ward.report("recovered", "").await.unwrap();
+    ward.report("refuse", "").await.unwrap_err();
+    exporter.export().await.unwrap();
+    ward.report("recovered", "").await.unwrap();
+    exporter.export().await.unwrap();
+    exporter.export().await.unwrap();
+    let text = ledger.export().await.unwrap();
+    for expected in [
+        "mlx_operations_total operation=patient.report outcome=ok plugin=patient/ward 3\n",
+        "mlx_operations_total operation=patient.report outcome=error plugin=patient/ward 1\n",
+        "mlx_operations_total operation=initialize outcome=ok plugin=monitoring/ledger 1\n",
+        "mlx_operation_seconds operation=patient.report plugin=patient/ward quantile=0.99 ",
+    ] {
+        assert!(text.contains(expected), "{expected:?} is not in\n{text}");
+    }
+    platform.shutdown().await.unwrap();
+    drop(platform);
+    assert_eq!(exporter.export().await.unwrap_err().kind(), ErrorKind::Stopped);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_exporter_runs_until_the_platform_stops() {
+    let platform = platform("plugins: [{type: monitoring, name: ledger}]").await;
+    let ledger = platform.get::<dyn Monitoring>("ledger").unwrap();
+    let failures = std::sync::Arc::new(Mutex::new(Vec::new()));
+    let note = failures.clone();
+    let exporter = platform.metrics_exporter(ledger.clone());
+    let running =
+        tokio::spawn(exporter.run(Duration::from_secs(15), move |error| note.lock().unwrap().push(error.kind())));
+    tokio::time::sleep(Duration::from_secs(40)).await;
+    assert!(ledger.export().await.unwrap().contains("operation=initialize"));
+    assert_eq!(*failures.lock().unwrap(), [ErrorKind::Unavailable], "the first was refused, the second taken");
+    platform.shutdown().await.unwrap();
+    running.await.unwrap();
 }

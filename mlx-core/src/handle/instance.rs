@@ -2,6 +2,8 @@ use std::any::{Any, type_name};
 use std::fmt;
 use std::sync::Arc;
 
+use crate::metrics::Meter;
+
 /// One running plugin, under every contract it fulfils.
 ///
 /// The contracts are published together: a caller never sees one contract of the new instance
@@ -31,6 +33,9 @@ use std::sync::Arc;
 pub struct Instance {
     /// Few, so searched from the front: what is provided first is found fastest.
     contracts: Vec<Contract>,
+    meter: Option<Arc<Meter>>,
+    /// Whether the calls through handles are measured with it.
+    calls: bool,
 }
 
 struct Contract {
@@ -59,6 +64,24 @@ impl Instance {
             None => self.contracts.push(contract),
         }
         self
+    }
+
+    /// Has the plugin's life measured, and the calls too that are made through handles if `calls`.
+    #[must_use]
+    pub fn measured(mut self, meter: Arc<Meter>, calls: bool) -> Self {
+        (self.meter, self.calls) = (Some(meter), calls);
+        self
+    }
+
+    /// What measures the plugin's life.
+    pub(crate) fn meter(&self) -> Option<&Meter> {
+        self.meter.as_deref()
+    }
+
+    /// What measures calls.
+    #[inline]
+    pub(super) fn call_meter(&self) -> Option<&Meter> {
+        if self.calls { self.meter() } else { None }
     }
 
     /// The plugin under the contract `C`, if it fulfils it.

@@ -12,6 +12,7 @@ use super::signal::{Signal, Watch};
 use super::stream::{self, BoxStream};
 use super::stripe::{Claim, Drain, Stripes};
 use crate::diagnostics::{Error, Result};
+use crate::metrics::Timer;
 
 /// The place of one plugin in a running platform: holds its current [`Instance`], or none.
 ///
@@ -206,6 +207,53 @@ impl InstanceLease {
                 cancelled.poll(cx.waker()).map(|()| Err(self::cancelled(self).into()))
             }
         })
+    }
+
+    /// As [`run`](Self::run) for a call of this name, which is measured if the instance is. Where it is not, that costs
+    /// one branch.
+    ///
+    /// # Errors
+    ///
+    /// As those of [`run`](Self::run).
+    pub fn call<F, T, E>(
+        &self,
+        operation: &'static str,
+        future: F,
+    ) -> impl Future<Output = Result<T, E>> + use<'_, F, T, E>
+    where
+        F: Future<Output = Result<T, E>> + Unpin,
+        E: From<Error>,
+    {
+        let mut timer = self.timer(operation);
+        let mut run = timer.around(self.run(future));
+        poll_fn(move |cx| {
+            let output = Pin::new(&mut run).poll(cx);
+            if let Poll::Ready(output) = &output {
+                timer.stop(output.is_ok());
+            }
+            output
+        })
+    }
+
+    /// As [`call`](Self::call), for a call that is not async.
+    ///
+    /// # Errors
+    ///
+    /// Those of `call`.
+    #[inline]
+    pub fn call_now<T, E>(&self, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        let mut timer = self.timer(operation);
+        let output = timer.within(call);
+        timer.stop(output.is_ok());
+        output
+    }
+
+    #[inline]
+    fn timer(&self, operation: &'static str) -> Timer {
+        match self.call_meter() {
+            None => Timer::off(),
+            Some(meter) => meter.start(operation),
+        }
     }
 
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or is dropped. When

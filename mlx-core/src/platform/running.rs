@@ -8,6 +8,7 @@ use crate::{
     composition::{Plan, Step},
     diagnostics::{Error, Result, listing, nearest},
     handle::{Handle, Lease, Slot},
+    metrics::Meter,
     plugin::{
         ComponentResult, Events, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata,
         StatusReporter,
@@ -57,6 +58,8 @@ pub(super) struct Snapshot {
 pub(super) struct Member {
     pub(super) slot: Arc<Slot>,
     standing: Arc<Standing>,
+    /// Counts for all instances that have had this place.
+    pub(super) meter: Arc<Meter>,
 }
 
 struct Index {
@@ -73,8 +76,9 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl Member {
     pub(super) fn new(step: &Step) -> Self {
         let metadata = step.registration.metadata();
+        let meter = Arc::new(Meter::new(step.label()));
         let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name));
-        Member { slot: Arc::new(Slot::new(step.label())), standing: Arc::new(standing) }
+        Member { slot: Arc::new(Slot::new(step.label())), standing: Arc::new(standing), meter }
     }
 
     pub(super) fn status(&self) -> PluginStatus {
@@ -302,13 +306,16 @@ impl Running {
     pub(super) async fn execute(self: &Arc<Self>, id: &str, cx: ExecutionContext) -> Result<ComponentResult> {
         step::runtime()?;
         let snapshot = self.snapshot();
-        let slot = snapshot.slots[snapshot.position_of_any(id)?].clone();
+        let position = snapshot.position_of_any(id)?;
+        let slot = snapshot.slots[position].clone();
         let plugin = Handle::pin(&Handle::<dyn Lifecycle>::new(slot)?)?;
         let cx = cx.with_peers(PlatformPeers::all(self));
         let cancellation = cx.cancellation().clone();
         let began = Instant::now();
         let job = async move { Lease::run(&plugin, plugin.execute(&cx)).await };
-        let result = step::contain(cancellation, job).await;
+        let mut timer = snapshot.members[position].meter.start("execute");
+        let result = step::contain(cancellation, timer.around(job)).await;
+        timer.stop(result.is_ok());
         let mut result = result.map_err(|error| error.into_error(id, "execute"))?;
         result.duration = began.elapsed();
         Ok(result)

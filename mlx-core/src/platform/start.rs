@@ -13,6 +13,7 @@ use crate::{
     contracts::Security,
     diagnostics::{Code, Diagnostic, Error, ErrorKind, Related, Result, listing, panic_message},
     handle::{Handle, Instance},
+    metrics::Timer,
     plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
 };
 use std::{
@@ -314,7 +315,10 @@ async fn initialize(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let mut failure = match attempt_once(stage, position, left(), cancellation).await {
+        let mut timer = stage.snapshot.members[position].meter.start("initialize");
+        let started = attempt_once(stage, position, left(), &timer, cancellation).await;
+        timer.stop(started.is_ok());
+        let mut failure = match started {
             Ok(started) => return Ok(started),
             Err(failure) => failure,
         };
@@ -351,6 +355,7 @@ async fn attempt_once(
     stage: &Stage,
     position: usize,
     limit: Duration,
+    timer: &Timer,
     cancellation: &CancellationToken,
 ) -> Result<(Instance, Vec<Diagnostic>), Failure> {
     let snapshot = &stage.snapshot;
@@ -390,11 +395,12 @@ async fn attempt_once(
         .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &path, cx)
         .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
     let (id, deadline) = (step.id.clone(), step.stop_timeout);
-    let started = step::run(limit, cancellation, start, move |late| discard(id, late, deadline)).await;
+    let started = step::run(limit, cancellation, timer.around(start), move |late| discard(id, late, deadline)).await;
     given.drop_handover();
     // Whoever publishes it finds its voice there.
     let reporter = Arc::new(given.status().clone());
     let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?.provide(reporter);
+    let instance = instance.measured(snapshot.members[position].meter.clone(), step.measure);
     match stage.change {
         true => check(step, instance, cancellation).await,
         false => Ok((instance, Vec::new())),

@@ -4,6 +4,7 @@ use super::{running::Running, start::lifecycle, status::PluginState, step};
 use crate::{
     diagnostics::{Code, Diagnostic},
     handle::{Instance, Retired, Slot},
+    metrics::Timer,
 };
 use std::time::Duration;
 use tokio::time::timeout;
@@ -67,11 +68,11 @@ pub(super) async fn shutdown(id: &str, instance: &Instance, deadline: Duration) 
         Ok(plugin) => plugin,
         Err(error) => return Some(Diagnostic::error(Code::StopFailed, error.to_string())),
     };
-    let stop = async move { plugin.shutdown().await };
-    step::run(deadline, &CancellationToken::new(), stop, |()| async {})
-        .await
-        .err()
-        .map(|error| error.diagnostic(id, "stop", Code::StopFailed))
+    let mut timer = instance.meter().map_or(Timer::off(), |meter| meter.start("shutdown"));
+    let stop = timer.around(async move { plugin.shutdown().await });
+    let stopped = step::run(deadline, &CancellationToken::new(), stop, |()| async {}).await;
+    timer.stop(stopped.is_ok());
+    stopped.err().map(|error| error.diagnostic(id, "stop", Code::StopFailed))
 }
 
 /// Drops a plugin, or what holds the last of it. Its `Drop` is foreign code like its steps.

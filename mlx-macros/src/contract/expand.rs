@@ -14,12 +14,12 @@
 //!     async fn nearest(&self, arg0: Vec<f32>) -> Result<Vec<u64>> {     // defaulted methods too
 //!         let lease = Handle::slot(self).lease()?;
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
-//!         lease.run(<dyn VectorStore as VectorStore>::nearest(plugin, arg0)).await
+//!         lease.call("vector_store.nearest", <dyn VectorStore as VectorStore>::nearest(plugin, arg0)).await
 //!     }
 //!     fn scan(&self) -> Result<BoxStream<u64>> {
 //!         let lease = Handle::slot(self).lease()?;
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
-//!         let stream = <dyn VectorStore as VectorStore>::scan(plugin)?;
+//!         let stream = lease.call_now("vector_store.scan", || <dyn VectorStore as VectorStore>::scan(plugin))?;
 //!         Ok(lease.attach(stream))                                // kept until the stream ends
 //!     }
 //! }
@@ -27,7 +27,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Path, TypeParamBound, parse_quote};
+use syn::{Path, TypeParamBound, ext::IdentExt, parse_quote};
 
 use super::{
     attr::Arguments,
@@ -101,7 +101,7 @@ pub(super) fn kind(
 
 /// `impl VectorStore for Handle<dyn VectorStore>`.
 pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenStream {
-    let methods = contract.methods.iter().map(|method| forward(ident, method, krate));
+    let methods = contract.methods.iter().map(|method| forward(ident, &contract.name, method, krate));
     let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait::async_trait]));
     quote! {
         // A plugin that lacks its contract is no handle: do not say that a handle has it.
@@ -115,7 +115,7 @@ pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenS
     }
 }
 
-fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
+fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStream {
     let Method { conditions, .. } = method;
     let mut signature = method.signature.clone();
     let name = &method.signature.ident;
@@ -139,9 +139,10 @@ fn forward(ident: &Ident, method: &Method, krate: &Path) -> TokenStream {
     let leased = at(quote!(#krate::handle::Handle::slot(self).lease()?));
     let found = at(quote!(#krate::handle::InstanceLease::contract::<dyn #ident>(&#lease)?));
     let pin = quote!(let #lease = #leased; let #plugin = #found;);
+    let operation = format!("{kind}.{}", name.unraw());
     let answer = match method.call {
-        Call::Blocking => call,
-        Call::Async | Call::Boxed => at(quote!(#krate::handle::InstanceLease::run(&#lease, #call).await)),
+        Call::Blocking => at(quote!(#krate::handle::InstanceLease::call_now(&#lease, #operation, || #call))),
+        Call::Async | Call::Boxed => at(quote!(#krate::handle::InstanceLease::call(&#lease, #operation, #call).await)),
     };
     let body = if method.stream {
         quote! {
