@@ -170,14 +170,13 @@ pub fn scrutinize(text: &str, read: Result<Composition>) {
 }
 
 fn plausible(text: &str, findings: &[Diagnostic]) {
-    let lines: Vec<&str> = text.lines().collect();
     let mut last = None;
     for finding in findings {
         assert!(!finding.message.is_empty() && !finding.to_json().to_string().is_empty());
         let Some(at) = &finding.location else { continue };
-        let line = lines.get(at.line as usize - 1).copied().unwrap_or_default();
-        // The end of the text may lie on a line of its own.
-        assert!(at.line as usize <= lines.len() + 1, "line {} of {}: {finding:?}", at.line, lines.len());
+        assert_eq!(at.source.text(), text, "the text of another source");
+        let line = at.source.line(at.line);
+        let line = line.unwrap_or_else(|| panic!("there is no line {}: {finding:?}", at.line));
         assert!(at.column as usize <= line.chars().count() + 1, "column {}: {finding:?}", at.column);
         assert!(last.is_none_or(|last| last <= (at.line, at.column)), "not sorted: {findings:?}");
         last = Some((at.line, at.column));

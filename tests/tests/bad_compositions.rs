@@ -18,10 +18,11 @@ use std::{
     sync::LazyLock,
 };
 
-/// Codes that no composition brings about by itself in a program whose plugins are well made: those of the registry, of
-/// changes to a platform that runs, of pipelines, and of a machine that is too small.
+/// Codes that no composition brings about by itself in a program whose plugins are well made: those of overrides, of
+/// the registry, of changes to a platform that runs, of pipelines, and of a machine that is too small.
 const NOT_OF_A_COMPOSITION: &[Code] = &[
     Code::NotEnoughResources,
+    Code::UnknownOverride,
     Code::DuplicatePlugin,
     Code::UnmetLink,
     Code::BadRegistration,
