@@ -530,6 +530,7 @@ async fn every_mistake_has_its_stage() {
         (base("{size: \"${env:DIAL}\"}"), None, (Resolve, Some(Code::OutOfRange))),
         (profile("{size: 99}"), Some("prod"), (Resolve, Some(Code::OutOfRange))),
         (profile("{size: 9}"), Some("prod"), (Never, None)),
+        ("precedence: {single: [databrix]}".to_owned(), None, (Resolve, Some(Code::UnknownPreference))),
         (base("{start: fail}"), None, (Start, Some(Code::StartFailed))),
     ] {
         assert_eq!(stage(&text, profile).await, expected, "{text}");

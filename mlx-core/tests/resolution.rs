@@ -541,7 +541,7 @@ fn printed(plan: &Plan) -> String {
 
 #[test]
 fn the_resolver_agrees_with_the_definitions() {
-    let cases: usize = std::env::var("MLX_RESOLUTION_CASES").map_or(4_000, |count| count.parse().unwrap());
+    let cases: usize = std::env::var("MLX_RESOLUTION_CASES").map_or(2_000, |count| count.parse().unwrap());
     let machine = Machine { memory_mib: Some(4), ..Machine::default() };
     let mut random = Random(20);
     let (mut accepted, mut seen, mut left_out) = (0, BTreeSet::new(), 0);
