@@ -502,7 +502,7 @@ fn a_profile_adds_and_changes() {
     let both = resolve(&prod.with_profile("eu").unwrap());
     assert_eq!(both.steps().len(), 1);
     assert_eq!(both.steps()[0].registration.metadata().name, "remote");
-    assert_eq!(both.steps()[0].default, true);
+    assert!(both.steps()[0].default);
 }
 
 #[test]

@@ -78,10 +78,11 @@ fn after<'n>(name: &'n str, part: &str) -> Option<&'n str> {
 }
 
 /// The plugin that a variable is about, and the rest of its name.
-fn target(name: &str, entries: &[PluginEntry]) -> Result<(usize, String), Diagnostic> {
+fn target(name: &str, entries: &[PluginEntry]) -> Result<(usize, String), Box<Diagnostic>> {
     let ignored = |message: String| Diagnostic::warning(Code::UnknownOverride, message);
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.')) {
-        return Err(ignored(format!("{name:?} has characters that no setting is spelt with, and is ignored")));
+        let message = format!("{name:?} has characters that no setting is spelt with, and is ignored");
+        return Err(Box::new(ignored(message)));
     }
     let spelt = folded(&name[PREFIX.len()..]);
     let full =
@@ -92,7 +93,7 @@ fn target(name: &str, entries: &[PluginEntry]) -> Result<(usize, String), Diagno
         found = overrides::targets(entries, short);
     }
     if found.len() <= 1 {
-        return found.pop().ok_or_else(|| {
+        let nothing = || {
             let (plugin, rest) = match spelt.split_once(SEPARATOR) {
                 Some((plugin, rest)) if !plugin.is_empty() && !rest.is_empty() => (plugin, rest),
                 _ => {
@@ -107,7 +108,8 @@ fn target(name: &str, entries: &[PluginEntry]) -> Result<(usize, String), Diagno
             }
             let names: Vec<String> = ids.iter().map(|id| format!("{PREFIX}{id}{SEPARATOR}…")).collect();
             diagnostic.help(format!("the settings begin with {}", listing(names.iter().map(String::as_str))))
-        });
+        };
+        return found.pop().ok_or_else(|| Box::new(nothing()));
     }
     let labels: Vec<String> =
         found.iter().map(|(at, _)| format!("{}/{}", *entries[*at].kind, entries[*at].id())).collect();
@@ -122,10 +124,10 @@ fn target(name: &str, entries: &[PluginEntry]) -> Result<(usize, String), Diagno
     choices.dedup();
     let message = format!("`{name}` is ambiguous: it could mean {}", listing(labels.iter().map(String::as_str)));
     let diagnostic = Diagnostic::error(Code::UnknownOverride, message);
-    Err(match choices.len() == found.len() {
+    Err(Box::new(match choices.len() == found.len() {
         true => diagnostic.help(format!("write {}", listing(choices.iter().map(String::as_str)))),
         false => diagnostic.help("give one of them an `id` that is spelt differently in capitals and underscores"),
-    })
+    }))
 }
 
 /// Finds the setting that the rest of a name stands for: its keys, and what the schema says of it.

@@ -133,10 +133,11 @@ pub(super) fn scope(map: &Map, environment: Arc<dyn Variables>, found: &mut Vec<
     // Each is complete when those that it refers to are.
     let position: HashMap<&str, usize> = open.iter().enumerate().map(|(at, open)| (open.name, at)).collect();
     let mut followers = vec![Vec::new(); open.len()];
-    for at in 0..open.len() {
-        let before: Vec<usize> = open[at].template.variables().filter_map(|name| position.get(name).copied()).collect();
-        open[at].waits = before.len();
-        before.into_iter().for_each(|other| followers[other].push(at));
+    for (at, open) in open.iter_mut().enumerate() {
+        for before in open.template.variables().filter_map(|name| position.get(name)) {
+            followers[*before].push(at);
+            open.waits += 1;
+        }
     }
     let mut ready: Vec<usize> = (0..open.len()).filter(|at| open[*at].waits == 0).collect();
     while let Some(at) = ready.pop() {
