@@ -60,6 +60,8 @@
 //! # Features
 //!
 //! - `arrow` (default): [`DataFrame`] and the contracts that exchange it.
+//! - `signal`: run until `SIGINT` or `SIGTERM`, [`Platform::run_until_signal`](Platform).
+//! - `tracing`: a `tracing` span around each step of a plugin's life and each measured call.
 //! - `url`: `url::Url` as the type of a setting.
 //! - `linkme`: accept plugins that are registered with `#[mlx_plugin(…, registration = "linkme")]`.
 #![cfg_attr(not(feature = "linkme"), forbid(unsafe_code))]
@@ -92,6 +94,8 @@ pub use diagnostics::{Context, Diagnostic, Error, ErrorKind, Result};
 pub use handle::{BoxStream, Handle};
 pub use mlx_macros::{PluginConfig, component_config, contract, mlx_plugin};
 pub use pipeline::Pipeline;
+#[cfg(all(feature = "signal", any(unix, windows)))]
+pub use platform::shutdown_signal;
 pub use platform::{Platform, Standalone};
 pub use plugin::{
     Cardinality, ComponentResult, ComponentStatus, ExecutionContext, Health, HealthStatus, InitContext, Plugin,

@@ -224,14 +224,26 @@ impl InstanceLease {
         F: Future<Output = Result<T, E>> + Unpin,
         E: From<Error>,
     {
-        let mut timer = self.timer(operation);
-        let mut run = timer.around(self.run(future));
+        let mut future = future;
+        let (mut cancelled, mut timer) = (None, self.timer(operation));
+        // `run` with the timer in it, so that the output is not moved once more.
         poll_fn(move |cx| {
-            let output = Pin::new(&mut run).poll(cx);
-            if let Poll::Ready(output) = &output {
-                timer.stop(output.is_ok());
+            let polled = match &timer {
+                None => Pin::new(&mut future).poll(cx),
+                Some(timer) => timer.within(|| Pin::new(&mut future).poll(cx)),
+            };
+            match polled {
+                Poll::Ready(output) => {
+                    if let Some(timer) = &mut timer {
+                        timer.stop(output.is_ok());
+                    }
+                    Poll::Ready(output)
+                }
+                Poll::Pending => {
+                    let cancelled = cancelled.get_or_insert_with(|| Watch::new(self));
+                    cancelled.poll(cx.waker()).map(|()| Err(self::cancelled(self).into()))
+                }
             }
-            output
         })
     }
 
@@ -242,18 +254,21 @@ impl InstanceLease {
     /// Those of `call`.
     #[inline]
     pub fn call_now<T, E>(&self, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        let mut timer = self.timer(operation);
-        let output = timer.within(call);
-        timer.stop(output.is_ok());
-        output
+        match self.call_meter() {
+            None => call(),
+            Some(meter) => {
+                let mut timer = meter.start(operation);
+                let output = timer.within(call);
+                timer.stop(output.is_ok());
+                output
+            }
+        }
     }
 
     #[inline]
-    fn timer(&self, operation: &'static str) -> Timer {
-        match self.call_meter() {
-            None => Timer::off(),
-            Some(meter) => meter.start(operation),
-        }
+    fn timer(&self, operation: &'static str) -> Option<Box<Timer>> {
+        // One word on the way of a call that is not measured.
+        self.call_meter().map(|meter| Box::new(meter.start(operation)))
     }
 
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or is dropped. When

@@ -7,6 +7,8 @@ mod executor;
 mod health;
 mod metrics;
 mod running;
+#[cfg(all(feature = "signal", any(unix, windows)))]
+mod signals;
 mod standalone;
 mod start;
 mod status;
@@ -20,6 +22,8 @@ pub use change::Replacement;
 pub use difference::Why;
 pub use health::PlatformHealth;
 pub use metrics::{Metrics, MetricsExporter};
+#[cfg(all(feature = "signal", any(unix, windows)))]
+pub use signals::{ShutdownSignal, shutdown_signal};
 pub use standalone::Standalone;
 pub use status::{PluginState, PluginStatus, StatusChanges, StatusEvent};
 pub use watch::{Watch, Watcher};
@@ -91,8 +95,12 @@ impl Platform {
     /// # Errors
     /// As [`Registry::activate`].
     pub async fn start(plan: Plan) -> Result<Platform> {
+        Platform::start_cancellable(plan, CancellationToken::new()).await
+    }
+
+    /// As [`start`](Platform::start). When it is cancelled, and when the returned future is dropped, it is undone.
+    async fn start_cancellable(plan: Plan, cancellation: CancellationToken) -> Result<Platform> {
         step::runtime()?;
-        let cancellation = CancellationToken::new();
         let given_up = cancellation.clone().drop_guard();
         // It goes on when the caller stops waiting, and then leaves nothing behind.
         let (answer, answered) = oneshot::channel();
