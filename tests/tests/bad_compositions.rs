@@ -233,3 +233,71 @@ fn good_compositions_start_and_fit_the_schema() {
     }
     println!("{} good compositions", cases.len());
 }
+
+#[test]
+fn a_file_with_25_mistakes_reports_them_all() {
+    let case = Case::of(PathBuf::from("compositions/twenty-five-mistakes.yaml")).unwrap();
+    let found = case.outcome().findings();
+    let places: Vec<(u16, u32, u32)> = found
+        .iter()
+        .map(|finding| {
+            let at = finding.location.as_ref().unwrap();
+            (finding.code.number(), at.line, at.column)
+        })
+        .collect();
+    let expected = [
+        (22, 2, 7),
+        (24, 7, 13),
+        (22, 8, 13),
+        (23, 9, 18),
+        (23, 10, 21),
+        (22, 11, 12),
+        (22, 12, 16),
+        (26, 13, 14),
+        (26, 14, 15),
+        (26, 15, 18),
+        (25, 16, 20),
+        (21, 18, 11),
+        (20, 19, 11),
+        (24, 20, 14),
+        (22, 21, 12),
+        (20, 22, 7),
+        (22, 23, 18),
+        (28, 24, 19),
+        (51, 25, 11),
+        (50, 28, 11),
+        (20, 29, 5),
+        (22, 32, 20),
+        (55, 34, 11),
+        (25, 35, 17),
+        (56, 37, 11),
+    ];
+    assert_eq!(places, expected, "{}", Report::new(&found));
+    assert_eq!(expected.len(), 25);
+}
+
+#[test]
+fn every_error_as_json_fits_the_published_schema() {
+    let schema: JsonValue = fs::read_to_string("../docs/schemas/diagnostics.schema.json").unwrap().parse().unwrap();
+    assert!(jsonschema::draft202012::meta::is_valid(&schema));
+    let validator = jsonschema::draft202012::new(&schema).unwrap();
+    let mut errors = 0;
+    for (case, outcome) in bad() {
+        let Some(error) = &outcome.error else { continue };
+        errors += 1;
+        let json = error.to_json();
+        let wrong: Vec<String> = validator.iter_errors(&json).map(|error| error.to_string()).collect();
+        assert!(wrong.is_empty(), "{}: {wrong:?}\n{json:#}", case.path.display());
+        // Nothing that is promised may be left out, and nothing is there that is not promised.
+        let first = json["diagnostics"][0].as_object().unwrap().clone();
+        for key in first.keys() {
+            let mut less = json.clone();
+            less["diagnostics"][0].as_object_mut().unwrap().remove(key);
+            assert!(!validator.is_valid(&less), "{key} may be missing");
+        }
+        let mut more = json.clone();
+        more["diagnostics"][0]["severty"] = "error".into();
+        assert!(!validator.is_valid(&more));
+    }
+    assert!(errors >= 120);
+}

@@ -478,6 +478,17 @@ impl<'a> Reader<'a> {
     /// Reports that the value is not what the field holds. Quotes it, unless it is secret.
     #[inline(never)]
     pub fn expected(&mut self, expected: &str, node: &Node) {
+        // In place of a list or mapping of settings there may be a secret that belongs into it.
+        let within = self.stage != Stage::Literal
+            && matches!(expected, "a list" | "a mapping")
+            && !matches!(node.value, Value::List(_) | Value::Map(_) | Value::Null);
+        match within {
+            true => self.secret(|cx| cx.report_expected(expected, node)),
+            false => self.report_expected(expected, node),
+        }
+    }
+
+    fn report_expected(&mut self, expected: &str, node: &Node) {
         let found = match &node.value {
             _ if self.is_secret() => node.value.kind().to_owned(),
             Value::String(text) if text.chars().count() <= 40 => format!("the string {text:?}"),

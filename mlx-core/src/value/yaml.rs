@@ -121,10 +121,12 @@ impl Builder<'_> {
                 Event::Scalar(_, _, _, Some(_)) | Event::SequenceStart(_, Some(_)) | Event::MappingStart(_, Some(_))
             );
             if tagged {
+                // Not the rest, which may be a secret that begins with `!`.
+                let location = Location { length: 1, ..location.clone() };
                 self.diagnostics.push(
                     Diagnostic::error(Code::UnsupportedSyntax, "a tag has no meaning in a configuration")
                         .at(&location)
-                        .help("remove the `!…` in front of the value"),
+                        .help("remove the `!…` in front of the value, or put a text that begins with `!` in quotes"),
                 );
             }
             let finished = match event {
