@@ -114,6 +114,15 @@ impl Source {
         (number(line), number(before.chars().count() + 1))
     }
 
+    /// The position, or the end of its line or of the text where it lies behind that: parsers count on.
+    pub(crate) fn within(&self, at: Location) -> Location {
+        let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let line = at.line.clamp(1, number(self.starts().len()));
+        let end = number(self.line(line).unwrap_or_default().chars().count() + 1);
+        let column = if line < at.line { end } else { at.column.min(end) };
+        Location { line, column, ..at }
+    }
+
     /// Where each line begins, in bytes.
     pub(crate) fn starts(&self) -> &[usize] {
         self.lines.get_or_init(|| {

@@ -113,7 +113,7 @@ impl Builder<'_> {
         for event in Parser::new_from_str(source.text()) {
             let (event, span) = event.map_err(|error| {
                 let at = self.location(Span::empty(*error.marker()));
-                Box::new(malformed(source, at, error.info()))
+                Box::new(malformed(source, source.within(at), error.info()))
             })?;
             let location = self.location(span);
             let tagged = matches!(
