@@ -209,51 +209,22 @@ impl InstanceLease {
         })
     }
 
-    /// As [`run`](Self::run) for a call of this name, which is measured if the instance is. Where it is not, that costs
-    /// one branch.
-    ///
-    /// # Errors
-    ///
-    /// As those of [`run`](Self::run).
-    pub fn call<F, T, E>(
-        &self,
-        operation: &'static str,
-        future: F,
-    ) -> impl Future<Output = Result<T, E>> + use<'_, F, T, E>
-    where
-        F: Future<Output = Result<T, E>> + Unpin,
-        E: From<Error>,
-    {
-        let mut future = future;
-        let (mut cancelled, mut timer) = (None, self.timer(operation));
-        // `run` with the timer in it, so that the output is not moved once more.
-        poll_fn(move |cx| {
-            let polled = match &timer {
-                None => Pin::new(&mut future).poll(cx),
-                Some(timer) => timer.within(|| Pin::new(&mut future).poll(cx)),
-            };
-            match polled {
-                Poll::Ready(output) => {
-                    if let Some(timer) = &mut timer {
-                        timer.stop(output.is_ok());
-                    }
-                    Poll::Ready(output)
-                }
-                Poll::Pending => {
-                    let cancelled = cancelled.get_or_insert_with(|| Watch::new(self));
-                    cancelled.poll(cx.waker()).map(|()| Err(self::cancelled(self).into()))
-                }
-            }
-        })
+    /// Has a call of this name measured, if the calls of the instance are. Where they are not, it costs one branch.
+    #[inline]
+    pub fn measured<'c, T: 'c, E: 'c>(&self, operation: &'static str, call: Call<'c, T, E>) -> Call<'c, T, E> {
+        match self.call_meter() {
+            None => call,
+            Some(meter) => timed(meter.start(operation), call),
+        }
     }
 
-    /// As [`call`](Self::call), for a call that is not async.
+    /// As [`measured`](Self::measured), for a call that is not async.
     ///
     /// # Errors
     ///
     /// Those of `call`.
     #[inline]
-    pub fn call_now<T, E>(&self, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    pub fn measured_now<T, E>(&self, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
         match self.call_meter() {
             None => call(),
             Some(meter) => {
@@ -265,17 +236,24 @@ impl InstanceLease {
         }
     }
 
-    #[inline]
-    fn timer(&self, operation: &'static str) -> Option<Box<Timer>> {
-        // One word on the way of a call that is not measured.
-        self.call_meter().map(|meter| Box::new(meter.start(operation)))
-    }
-
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or is dropped. When
     /// the drain is cancelled, the stream yields one [`Error::cancelled`] and ends.
     pub fn attach<T: 'static>(self, stream: BoxStream<T>) -> BoxStream<T> {
         stream::attach(self, stream)
     }
+}
+
+/// A call of an async method, as `#[async_trait]` makes it.
+type Call<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
+
+// Out of the way of calls that are not measured.
+#[cold]
+fn timed<'c, T: 'c, E: 'c>(mut timer: Timer, call: Call<'c, T, E>) -> Call<'c, T, E> {
+    Box::pin(async move {
+        let output = timer.around(call).await;
+        timer.stop(output.is_ok());
+        output
+    })
 }
 
 /// The error of a call or stream that the end of a drain has cut off.

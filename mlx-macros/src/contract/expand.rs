@@ -14,12 +14,13 @@
 //!     async fn nearest(&self, arg0: Vec<f32>) -> Result<Vec<u64>> {     // defaulted methods too
 //!         let lease = Handle::slot(self).lease()?;
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
-//!         lease.call("vector_store.nearest", <dyn VectorStore as VectorStore>::nearest(plugin, arg0)).await
+//!         let call = <dyn VectorStore as VectorStore>::nearest(plugin, arg0);
+//!         lease.run(lease.measured("vector_store.nearest", call)).await
 //!     }
 //!     fn scan(&self) -> Result<BoxStream<u64>> {
 //!         let lease = Handle::slot(self).lease()?;
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
-//!         let stream = lease.call_now("vector_store.scan", || <dyn VectorStore as VectorStore>::scan(plugin))?;
+//!         let stream = lease.measured_now("vector_store.scan", || <dyn VectorStore as VectorStore>::scan(plugin))?;
 //!         Ok(lease.attach(stream))                                // kept until the stream ends
 //!     }
 //! }
@@ -141,8 +142,11 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let pin = quote!(let #lease = #leased; let #plugin = #found;);
     let operation = format!("{kind}.{}", name.unraw());
     let answer = match method.call {
-        Call::Blocking => at(quote!(#krate::handle::InstanceLease::call_now(&#lease, #operation, || #call))),
-        Call::Async | Call::Boxed => at(quote!(#krate::handle::InstanceLease::call(&#lease, #operation, #call).await)),
+        Call::Blocking => at(quote!(#krate::handle::InstanceLease::measured_now(&#lease, #operation, || #call))),
+        Call::Async | Call::Boxed => {
+            let call = at(quote!(#krate::handle::InstanceLease::measured(&#lease, #operation, #call)));
+            at(quote!(#krate::handle::InstanceLease::run(&#lease, #call).await))
+        }
     };
     let body = if method.stream {
         quote! {
