@@ -339,7 +339,6 @@ fn reachable(edges: &[BTreeSet<usize>]) -> Vec<Vec<bool>> {
 
 fn prefer(case: &Case, plugins: &[&'static Registration], all: &mut Vec<One>, verdict: &mut Verdict) {
     let mut preferences = case.precedence.clone();
-    let known_types = ["solo", "plural", "regional", "security"];
     let is_type = |key: &str| {
         key == "security" || plugins.iter().any(|plugin| plugin.metadata().kinds().any(|kind| kind.name == key))
     };
@@ -350,10 +349,8 @@ fn prefer(case: &Case, plugins: &[&'static Registration], all: &mut Vec<One>, ve
             true => metadata.kind.name == key,
             false => metadata.capabilities.contains(&key),
         };
-        // A type that no plugin of the program has is not known to it, and no capability either.
-        if known_types.contains(&key) && !about_type
-            || !about_type && !plugins.iter().any(|plugin| covers(plugin.metadata()))
-        {
+        // A type that no plugin of the program has is unknown to it.
+        if !about_type && !plugins.iter().any(|plugin| covers(plugin.metadata())) {
             verdict.mistakes.insert(Code::UnknownPreference);
             continue;
         }

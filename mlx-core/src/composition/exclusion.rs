@@ -18,7 +18,7 @@ const REPORTED: usize = 1_000;
 
 /// As many pairs of names are compared to find slips of the pen in conflicts: names that are not linked are usual there,
 /// and the courtesy must not cost more than the rest.
-const COMPARED: usize = 100_000;
+const COMPARED: usize = 20_000;
 
 /// The positions of plugins by what they can be meant by.
 #[derive(Default)]

@@ -96,14 +96,15 @@ impl Plan {
 
     /// What a machine has too little of.
     pub(super) fn shortages(&self, machine: &Machine) -> Vec<Diagnostic> {
-        let needed = self.resources();
-        let resources: [(&str, u32, Option<u64>, fn(&Resources) -> u32); 3] = [
-            ("MiB of memory", needed.memory_mib, machine.memory_mib, |resources| resources.memory_mib),
-            ("processor cores", needed.cpu_cores, machine.cpu_cores, |resources| resources.cpu_cores),
-            ("graphics processors", needed.gpus, machine.gpus, |resources| resources.gpus),
+        type Of = fn(&Resources) -> u32;
+        let resources: [(&str, Of, Option<u64>); 3] = [
+            ("MiB of memory", |resources| resources.memory_mib, machine.memory_mib),
+            ("processor cores", |resources| resources.cpu_cores, machine.cpu_cores),
+            ("graphics processors", |resources| resources.gpus, machine.gpus),
         ];
         let mut found = Vec::new();
-        for (what, needed, there, of) in resources {
+        for (what, of, there) in resources {
+            let needed = of(&self.resources());
             let Some(there) = there.filter(|there| *there < u64::from(needed)) else { continue };
             let share = |step: &Step| of(&step.registration.metadata().resources);
             let mut steps: Vec<&Step> = self.steps.iter().filter(|step| share(step) > 0).collect();

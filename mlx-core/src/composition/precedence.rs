@@ -48,10 +48,7 @@ impl<'c> Resolver<'c> {
     pub(super) fn precedence(&mut self) {
         let mut preferences: Vec<(&'c Preference, Scope<'c>)> = Vec::new();
         for preference in &self.composition.precedence {
-            match self.scope(&preference.of) {
-                Ok(scope) => preferences.push((preference, scope)),
-                Err(diagnostic) => self.found.push(diagnostic),
-            }
+            preferences.extend(self.scope(&preference.of).map(|scope| (preference, scope)));
         }
         // The order in the file means nothing.
         preferences.sort_by_key(|(preference, scope)| (matches!(scope, Scope::Capability(_)), preference.of.as_str()));
@@ -61,9 +58,10 @@ impl<'c> Resolver<'c> {
         }
     }
 
-    fn scope(&self, of: &'c Located<String>) -> Result<Scope<'c>, Diagnostic> {
+    /// What a preference is about; reports a word that means nothing.
+    fn scope(&mut self, of: &'c Located<String>) -> Option<Scope<'c>> {
         if let Some(kind) = self.registry.kind(of) {
-            return Ok(Scope::Type(kind));
+            return Some(Scope::Type(kind));
         }
         let metadata = || self.registry.iter().map(Registration::metadata);
         let capabilities = || {
@@ -71,7 +69,7 @@ impl<'c> Resolver<'c> {
             metadata().flat_map(|metadata| metadata.capabilities).chain(of_types).copied()
         };
         if capabilities().any(|capability| capability == of.as_str()) {
-            return Ok(Scope::Capability(of));
+            return Some(Scope::Capability(of));
         }
         let kinds = || self.registry.kinds().map(|kind| kind.name);
         let mut diagnostic = Diagnostic::error(
@@ -86,7 +84,8 @@ impl<'c> Resolver<'c> {
         if let Some(near) = nearest(of, kinds().chain(capabilities())) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         }
-        Err(diagnostic.help(format!("the plugin types are {}", listing(kinds()))))
+        self.found.push(diagnostic.help(format!("the plugin types are {}", listing(kinds()))));
+        None
     }
 
     /// Every name in a preference is somebody it can be about.
