@@ -8,6 +8,7 @@ use measure::{Case, at_most, least};
 use mlx_core::{
     async_trait, contract,
     handle::{Handle, Instance, Slot},
+    metrics::Meter,
     prelude::*,
 };
 use std::{
@@ -131,6 +132,10 @@ fn main() {
     assert!(slot.publish(Instance::new().provide::<dyn Ruler>(plain.clone())).is_none());
     let handle = Handle::<dyn Ruler>::new(slot).expect("it is a ruler");
     let pinned = Handle::pin(&handle).expect("it runs");
+    let slot = Arc::new(Slot::new("measured"));
+    let instance = Instance::new().provide::<dyn Ruler>(plain.clone()).measured(Arc::new(Meter::new("measured")), true);
+    assert!(slot.publish(instance).is_none());
+    let measured = Handle::<dyn Ruler>::new(slot).expect("it is a ruler");
     let answer = |answer: Result<usize>| {
         black_box(answer.expect("it answers"));
     };
@@ -189,6 +194,17 @@ fn main() {
                 }),
                 Case::timed("pinned-in-flight", |n| {
                     on_threads(threads, &|| in_flight(n, || black_box(&pinned).measure_later(black_box("abc"))))
+                }),
+            ],
+        );
+        least(
+            &format!("Calls that are measured, {threads} thread(s)"),
+            20_000,
+            100,
+            vec![
+                Case::timed("measured-sync", |n| repeated(threads, n, &|| sync(black_box(&measured)))),
+                Case::timed("measured-async", |n| {
+                    repeated(threads, n, &|| answer(now(black_box(&measured).measure(black_box("abc")))))
                 }),
             ],
         );

@@ -41,8 +41,10 @@ pub struct StatusReporter {
 #[derive(Default)]
 struct Shared {
     condition: Condition,
-    watcher: Option<Box<dyn Fn(&Condition) + Send + Sync>>,
+    watcher: Option<Watcher>,
 }
+
+type Watcher = Box<dyn Fn(&Condition) + Send + Sync>;
 
 impl StatusReporter {
     /// For a plugin that no platform watches.
