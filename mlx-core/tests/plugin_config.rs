@@ -119,7 +119,7 @@ hots: h
             "MLX0023 port 1:7 `70000` is out of range: expected 0 to 65535",
             "MLX0023 poolSize 2:11 `65` is out of range: expected 1 to 64",
             "MLX0023 jitter 3:9 `0.5` is out of range: expected less than 0.5",
-            "MLX0024 user 4:7 it has 1 characters: expected 2 to 8 characters",
+            "MLX0024 user 4:7 it has 1 character: expected 2 to 8 characters",
             "MLX0022 password 5:11 expected a string, found a list",
             "MLX0022 token 6:8 expected a string, found an integer",
             "MLX0022 tags[1] 7:11 expected a string, found the integer `1`",

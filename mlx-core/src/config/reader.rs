@@ -153,8 +153,6 @@ impl Taken {
 /// The fields of a mapping that are still to be read.
 pub struct Fields<'n> {
     map: &'n Map,
-    /// How much had been found before it is read.
-    since: usize,
     location: Option<&'n Location>,
     taken: Taken,
     /// Where to look first: files tend to have the order of the type.
@@ -200,8 +198,6 @@ pub enum Absent<T> {
 /// Where a value is that a check looks at: its field's name, and its position.
 pub struct Place<'n> {
     key: Option<&'static str>,
-    /// Of a whole mapping: how much had been found before it was read.
-    since: Option<usize>,
     location: Option<&'n Location>,
     secret: bool,
     variable: Option<&'static str>,
@@ -210,7 +206,7 @@ pub struct Place<'n> {
 impl<'n> Place<'n> {
     /// The value being read itself.
     pub fn of(node: &'n Node) -> Self {
-        Place { key: None, since: None, location: node.location.as_ref(), secret: false, variable: None }
+        Place { key: None, location: node.location.as_ref(), secret: false, variable: None }
     }
 
     /// Keeps the text of a secret out of the excerpt.
@@ -536,7 +532,6 @@ impl<'a> Reader<'a> {
         match &node.value {
             Value::Map(map) => Some(Fields {
                 map,
-                since: self.diagnostics.len(),
                 location: node.location.as_ref(),
                 taken: Taken::none_of(map.len()),
                 next: 0,
@@ -807,11 +802,6 @@ impl<'a> Reader<'a> {
         secret: bool,
         check: fn(&T) -> Result<(), E>,
     ) {
-        let wrong =
-            |since: usize| self.diagnostics.get(since..).is_some_and(|found| found.iter().any(Diagnostic::is_error));
-        if place.since.is_some_and(wrong) {
-            return;
-        }
         if let Some(Err(error)) = value.map(check) {
             let message =
                 if secret || self.is_secret() { "the secret is not valid".to_owned() } else { error.to_string() };
@@ -1051,12 +1041,12 @@ impl<'n> Fields<'n> {
     /// The value of the field `key`, for a check.
     pub fn place(&self, key: &'static str) -> Place<'n> {
         let location = self.location_of(key);
-        Place { key: Some(self.written(key)), since: None, location, secret: false, variable: self.variable(key) }
+        Place { key: Some(self.written(key)), location, secret: false, variable: self.variable(key) }
     }
 
     /// The whole mapping, for a check.
     pub fn whole(&self) -> Place<'n> {
-        Place { key: None, since: Some(self.since), location: self.location, secret: false, variable: None }
+        Place { key: None, location: self.location, secret: false, variable: None }
     }
 
     /// Where the value of `key` was written.
