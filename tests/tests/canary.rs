@@ -215,6 +215,57 @@ fn no_secret_is_in_any_output() {
 }
 
 #[test]
+fn no_secret_of_toml_or_json_is_in_any_output() {
+    let entry = "[[plugins]]\ntype = \"store\"\nname = \"warehouse\"\n[plugins.config]\nhost = \"localhost\"\n";
+    let settings = [
+        "token = \"CANARY\"",
+        "token = CANARY",
+        "token = 'CANARY",
+        "token = \"CANARY\" CANARY",
+        "token = \"CANARY\\q\"",
+        "token = \"\"\"CANARY",
+        "token = [\"CANARY\"]",
+        "token = [CANARY]",
+        "token = {a = \"CANARY\"}",
+        "token \"CANARY\"",
+        "token: \"CANARY\"",
+        "token = NUMBER",
+        "pin = \"CANARY\"",
+        "keys = \"CANARY\"",
+        "tokn = \"CANARY\"",
+        "token = \"CANARY\"\ntoken = \"CANARY\"",
+        "certificate = {key = \"CANARY\", days = \"CANARY\"}",
+    ];
+    let mut printed: Vec<String> = Vec::new();
+    for settings in settings {
+        let text = format!("{entry}{settings}\n").replace("CANARY", CANARY).replace("NUMBER", NUMBER);
+        printed.extend(outputs(Composition::from_toml(&text)));
+    }
+    for settings in [
+        r#""token": "CANARY""#,
+        r#""token": "CANARY"#,
+        r#""token": CANARY"#,
+        r#""token": 'CANARY'"#,
+        r#""token": "CANARY" "CANARY""#,
+        r#""token": "CANARY\q""#,
+        r#""token": ["CANARY"]"#,
+        r#""token": NUMBER"#,
+        r#""tokn": "CANARY""#,
+        r#""token" "CANARY""#,
+        r#""token": "CANARY", "token": "CANARY""#,
+    ] {
+        let text = format!(
+            r#"{{"plugins": [{{"type": "store", "name": "warehouse", "config": {{"host": "h", {settings}}}}}]}}"#
+        );
+        let text = text.replace("CANARY", CANARY).replace("NUMBER", NUMBER);
+        printed.extend(outputs(Composition::from_json(&text)));
+    }
+    let leaked: Vec<&String> = printed.iter().filter(|output| leaks(output)).collect();
+    assert!(leaked.is_empty(), "{leaked:#?}");
+    assert!(printed.len() > 80);
+}
+
+#[test]
 fn schemas_have_no_value_of_a_setting() {
     let schema = registry().composition_schema();
     assert!(!leaks(&schema.as_value().to_string()));

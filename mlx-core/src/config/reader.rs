@@ -952,7 +952,10 @@ fn remedy(expected: &str, node: &Node, secret: bool) -> Option<String> {
         Value::List(_) if expected == "a mapping" => Some("write `key: value`, without a `-` or brackets".to_owned()),
         Value::List(_) => Some("give one value, without a `-` or brackets".to_owned()),
         Value::Map(_) if expected == "a list" => {
-            Some("begin each item with `- `, or write the list between brackets: `[…]`".to_owned())
+            Some(match node.location.as_ref().is_some_and(|at| at.source.name().ends_with("toml")) {
+                true => "write the name of its table between two pairs of brackets: `[[…]]`".to_owned(),
+                false => "begin each item with `- `, or write the list between brackets: `[…]`".to_owned(),
+            })
         }
         Value::Map(_) if expected == "a string" && marked.starts_with('{') => {
             Some("put a text with braces in quotes".to_owned())

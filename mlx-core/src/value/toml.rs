@@ -178,9 +178,34 @@ impl<'s> Places<'s> {
                 let key: String = line.chars().skip(skipped).take(length).collect();
                 Diagnostic::error(code, format!("the key `{key}` appears twice")).help("remove one of the two")
             }
-            _ => Diagnostic::error(code, message),
+            Code::TooLarge => Diagnostic::error(code, message).help("give the values in fewer levels"),
+            _ => {
+                // The rest may be a secret without its quotes.
+                let location = location.map(|at| Location { length: 1, ..at });
+                let (message, help) = in_words(&message);
+                return Diagnostic::error(code, message).at(location.as_ref()).help(help);
+            }
         }
         .at(location.as_ref())
+    }
+}
+
+/// What the parser says, in words of who wrote the file, and what to do.
+fn in_words(message: &str) -> (String, &'static str) {
+    let said = message.to_owned();
+    match message {
+        _ if message.starts_with("invalid boolean") || message.contains("string values must be quoted") => {
+            ("a text without quotes".to_owned(), "put a text in quotes: `name = \"text\"`")
+        }
+        _ if message.starts_with("key with no value") => {
+            ("no `=` follows a key".to_owned(), "write `key = value`, and a text in quotes")
+        }
+        _ if message.starts_with("invalid unquoted key") => {
+            (said, "write `key = value`, and a key with other characters in quotes")
+        }
+        _ if message.contains("string") => (said, "close the text with the quote that it begins with"),
+        _ if message.starts_with("unclosed") => (said, "close it, and write `,` between the values"),
+        _ => (said, "write `key = value` on a line for each field, and a text in quotes"),
     }
 }
 
