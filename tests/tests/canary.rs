@@ -65,7 +65,10 @@ fn outputs(read: Result<Composition, Error>) -> Vec<String> {
     let lived = mlx_core::block_on(async {
         let platform = match Platform::start(plan).await {
             Ok(platform) => platform,
-            Err(error) => return Ok(of_error(&error, &mut outputs)),
+            Err(error) => {
+                of_error(&error, &mut outputs);
+                return Ok(());
+            }
         };
         outputs.push(format!("{platform:?} {platform:#?} {:?} {:?}", platform.status(), platform.health().await));
         outputs.push(format!("{:?} {:#}", platform.plan(), platform.plan().to_json()));

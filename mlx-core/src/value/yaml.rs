@@ -170,7 +170,12 @@ impl Builder<'_> {
                 }
                 Event::Scalar(text, style, anchor, _) => {
                     self.count(1, &location)?;
-                    let location = self.quoted(style, location);
+                    let location = match (text.is_empty() && style == ScalarStyle::Plain, stack.last()) {
+                        // Where nothing is written, its key stands for it.
+                        (true, Some(Open { key: Some((_, key)), .. })) => key.clone(),
+                        (true, _) => source.within(location),
+                        (false, _) => self.quoted(style, location),
+                    };
                     let in_key_position =
                         matches!(stack.last(), Some(Open { node: Node { value: Value::Map(_), .. }, key: None, .. }));
                     // A key is text, whatever it looks like.
