@@ -24,7 +24,7 @@ pub mod workflow_engine;
 mod linear_model;
 #[cfg(test)]
 mod pages;
-#[cfg(any(feature = "_storage", feature = "_mlflow"))]
+#[cfg(any(feature = "_storage", feature = "_mlflow", feature = "data-source-snowflake"))]
 mod random;
 #[cfg(feature = "_sqlite-arrow")]
 mod sqlite_arrow;

@@ -305,15 +305,16 @@ pub const fn assert_disjoint(first: &Meta, second: &Meta) {
     }
 }
 
-/// Refuses, while compiling, a default for a field that is not inherited, or that is secret.
+/// Refuses, while compiling, a default for a field that is not inherited, or that is secret. A secret may be empty:
+/// that makes it optional, and shows nothing.
 #[track_caller]
-pub const fn assert_overridable(inherited: &Meta, name: &str) {
+pub const fn assert_overridable(inherited: &Meta, name: &str, empty: bool) {
     match inherited.find(name) {
         None => {
             let message = Message::new().with("`").with(inherited.name).with("` has no field `").with(name);
             panic!("{}", message.with("` to give a default").as_str());
         }
-        Some((field, place)) if field.secret => {
+        Some((field, place)) if field.secret && !empty => {
             let message = Message::new().with("field `").with(name).with("` is secret in ").with(place);
             panic!("{}", message.with(": its default would be in the source").as_str());
         }

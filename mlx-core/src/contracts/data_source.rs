@@ -5,6 +5,11 @@ use crate::{
     arrow::datatypes::SchemaRef,
     async_trait, contract,
     diagnostics::{Error, Result},
+    handle::BoxStream,
+};
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
 };
 
 /// A system that holds tables and answers queries: a database, a warehouse, files.
@@ -39,6 +44,19 @@ pub trait DataSource {
         Err(Error::unsupported("this data source has no bind parameters"))
     }
 
+    /// Answers a query piece by piece, in order, so that an answer need not fit into memory. Every piece has the same
+    /// schema, and there is at least one, also of an answer without rows. An error ends the stream; one that ends
+    /// without an error is the whole answer. Dropping the stream stops what is still being fetched.
+    ///
+    /// Unless a source does better, the whole answer is one piece.
+    ///
+    /// # Errors
+    /// As [`query_with`](DataSource::query_with), before the first piece; later ones are items of the stream.
+    async fn query_stream(&self, sql: &str, parameters: Vec<serde_json::Value>) -> Result<BoxStream<DataFrame>> {
+        let answer = self.query_with(sql, parameters).await?;
+        Ok(Box::pin(One(Some(answer))))
+    }
+
     /// Writes a table, and returns how many rows were written.
     ///
     /// # Errors
@@ -61,6 +79,17 @@ pub trait DataSource {
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such table.
     async fn table_schema(&self, _table: &str) -> Result<SchemaRef> {
         Err(Error::unsupported("this data source cannot describe its tables"))
+    }
+}
+
+/// An answer in one piece.
+struct One(Option<DataFrame>);
+
+impl futures_core::Stream for One {
+    type Item = Result<DataFrame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<DataFrame>>> {
+        Poll::Ready(self.0.take().map(Ok))
     }
 }
 

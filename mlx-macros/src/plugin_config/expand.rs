@@ -629,7 +629,9 @@ impl Writer<'_> {
         let mut overrides = Vec::new();
         if let Some(Attr { value: attr::Default::Inherited(fields), .. }) = &field.default {
             for (Name { span, text }, value) in fields {
-                self.assertions.push(quote_spanned!(*span=> __mlx::config::assert_overridable(#meta, #text)));
+                let empty =
+                    matches!(value, Expr::Lit(ExprLit { lit: Lit::Str(literal), .. }) if literal.value().is_empty());
+                self.assertions.push(quote_spanned!(*span=> __mlx::config::assert_overridable(#meta, #text, #empty)));
                 let function = self.default_function(
                     &quote!(__mlx::__private::Json),
                     &quote!(__mlx::config::foreign::write(&(#value))),

@@ -2,5 +2,7 @@
 
 #[cfg(feature = "data-source-files")]
 pub mod files;
+#[cfg(feature = "data-source-snowflake")]
+pub mod snowflake;
 #[cfg(feature = "data-source-sqlite")]
 pub mod sqlite;

@@ -14,6 +14,8 @@ pub(crate) enum Authentication {
     Basic { user: String, password: Secret<String> },
     /// RFC 6750.
     Bearer(Secret<String>),
+    /// The body of a request says it. It is known here so that no error repeats it.
+    InBody(Secret<String>),
     /// Credentials that expire and are made anew.
     Renewed(Arc<dyn Credentials>),
 }
@@ -31,12 +33,17 @@ pub(crate) trait Credentials: Send + Sync {
     fn refused(&self) -> bool {
         false
     }
+
+    /// Takes the credentials out of a text that a server has written.
+    fn redact(&self, text: String) -> String {
+        text
+    }
 }
 
 impl Authentication {
     pub(super) async fn header(&self) -> Result<Option<HeaderValue>> {
         let text = match self {
-            Authentication::None => return Ok(None),
+            Authentication::None | Authentication::InBody(_) => return Ok(None),
             Authentication::Basic { user, password } => format!("Basic {}", base64(user, password.expose())),
             Authentication::Bearer(token) => format!("Bearer {}", token.expose()),
             Authentication::Renewed(credentials) => credentials.authorization().await?.into_inner(),
@@ -61,14 +68,15 @@ impl Authentication {
     pub(super) fn redact(&self, text: String) -> String {
         match self {
             Authentication::Basic { password, .. } => hide(text, password.expose()),
-            Authentication::Bearer(token) => hide(text, token.expose()),
-            Authentication::None | Authentication::Renewed(_) => text,
+            Authentication::Bearer(token) | Authentication::InBody(token) => hide(text, token.expose()),
+            Authentication::Renewed(credentials) => credentials.redact(text),
+            Authentication::None => text,
         }
     }
 }
 
 /// Short values are no secrets, and would tear holes into every text.
-fn hide(text: String, secret: &str) -> String {
+pub(crate) fn hide(text: String, secret: &str) -> String {
     if secret.len() >= 4 && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
 }
 
@@ -83,6 +91,7 @@ impl fmt::Debug for Authentication {
             Authentication::None => "None",
             Authentication::Basic { .. } => "Basic",
             Authentication::Bearer(_) => "Bearer",
+            Authentication::InBody(_) => "InBody",
             Authentication::Renewed(_) => "Renewed",
         })
     }

@@ -35,6 +35,8 @@ pub(crate) struct Request {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
+    /// What is added to the query of every attempt but the first.
+    again: Option<(&'static str, &'static str)>,
     headers: HeaderMap,
     body: Vec<u8>,
     repeat: Repeat,
@@ -90,6 +92,7 @@ impl Request {
             method,
             path: path.into(),
             query: Vec::new(),
+            again: None,
             headers: HeaderMap::new(),
             body: Vec::new(),
             repeat,
@@ -109,6 +112,12 @@ impl Request {
 
     pub(crate) fn query(mut self, key: &'static str, value: impl Into<String>) -> Self {
         self.query.push((key, value.into()));
+        self
+    }
+
+    /// Adds to the query of every attempt but the first, for servers that want to know.
+    pub(crate) fn query_again(mut self, key: &'static str, value: &'static str) -> Self {
+        self.again = Some((key, value));
         self
     }
 
@@ -192,6 +201,19 @@ impl Client {
         self
     }
 
+    /// The same client with other credentials. Both share their connections.
+    pub(crate) fn with_authentication(&self, authentication: Authentication) -> Self {
+        Client {
+            system: self.system,
+            http: self.http.clone(),
+            base: self.base.clone(),
+            authentication,
+            headers: self.headers.clone(),
+            config: self.config.clone(),
+            failure: self.failure,
+        }
+    }
+
     /// How long the server may be silent.
     pub(crate) fn timeout(&self) -> Duration {
         self.config.timeout
@@ -239,7 +261,7 @@ impl Client {
         let ends = Instant::now() + request.deadline.unwrap_or(self.config.deadline);
         let mut attempt = 1;
         loop {
-            let (error, needed, wait) = match self.attempt(request).await {
+            let (error, needed, wait) = match self.attempt(request, attempt).await {
                 Ok(response) if response.status().is_success() && !whole => return Ok(Answer::Open(response)),
                 Ok(response) if response.status().is_success() => match self.read(request, response).await {
                     Ok(reply) => return Ok(Answer::Whole(reply)),
@@ -277,13 +299,16 @@ impl Client {
         }
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Response, Failure> {
+    async fn attempt(&self, request: &Request, attempt: u32) -> Result<Response, Failure> {
         let mut url = self
             .base
             .join(&request.path)
             .map_err(|_| Error::internal(format!("{} has no address", request.operation)))?;
         if !request.query.is_empty() {
             url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        if let Some((key, value)) = request.again.filter(|_| attempt > 1) {
+            url.query_pairs_mut().append_pair(key, value);
         }
         let mut headers = self.headers.clone();
         headers.extend(request.headers.iter().map(|(name, value)| (name.clone(), value.clone())));
@@ -337,14 +362,29 @@ impl Client {
                 _ => String::new(),
             },
         });
+        self.response_error(request.operation, status.as_u16(), said, request_id)
+    }
+
+    fn response_error(
+        &self,
+        operation: &'static str,
+        status: u16,
+        said: ServerMessage,
+        request_id: String,
+    ) -> ResponseError {
         ResponseError {
             system: self.system,
-            operation: request.operation,
-            status: status.as_u16(),
+            operation,
+            status,
             code: brief(&self.authentication.redact(said.code)),
             message: brief(&self.authentication.redact(said.message)),
             request_id,
         }
+    }
+
+    /// A refusal by a server that says so with a status of success.
+    pub(crate) fn refused(&self, operation: &'static str, status: StatusCode, said: ServerMessage) -> Error {
+        self.response_error(operation, status.as_u16(), said, String::new()).into_error()
     }
 
     /// A call that got no answer, or half of one.

@@ -25,7 +25,7 @@ pub(crate) mod scripted;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use auth::Authentication;
+pub(crate) use auth::{Authentication, Credentials, hide};
 pub(crate) use client::{Client, Reply, Request};
 pub use error::ResponseError;
 pub(crate) use error::ServerMessage;

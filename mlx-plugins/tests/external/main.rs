@@ -12,3 +12,4 @@
 mod mlflow;
 mod openai;
 mod server;
+mod snowflake;
