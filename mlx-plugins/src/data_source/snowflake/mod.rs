@@ -66,7 +66,7 @@
 //! (sessions: types in Arrow, parameters, writing), both third-party stand-ins over DuckDB, with tables written by
 //! Snowflake's own connector for Python and read here and the other way round; PyJWT verifies the tokens. It has not
 //! been run against Snowflake. What the stand-ins do not have is tested against scripted answers: renewing a session,
-//! chunks in storage, expired tokens.
+//! chunks in storage, expired tokens, null timestamps in Arrow.
 
 mod answer;
 mod arrow_results;
