@@ -169,7 +169,7 @@ impl<'s> Places<'s> {
             _ => Code::Syntax,
         };
         // Of a limit the parser does not say where it was met.
-        let location = Some(self.location(error.span().unwrap_or(0..1)));
+        let location = Some(self.source.within(self.location(error.span().unwrap_or(0..1))));
         match code {
             Code::DuplicateKey => {
                 let line = location.as_ref().and_then(|at| self.source.line(at.line)).unwrap_or_default();
