@@ -24,7 +24,12 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
     }
     let (table, errors) = DeTable::parse_recoverable(source.text());
     if !errors.is_empty() {
-        return Err(errors.iter().map(|error| places.mistake(error)).collect());
+        let mut found: Vec<Diagnostic> = errors.iter().map(|error| places.mistake(error)).collect();
+        // What follows on the same line follows from it.
+        let line = |diagnostic: &Diagnostic| diagnostic.location.as_ref().map(|at| at.line);
+        found
+            .dedup_by(|next, first| first.code == Code::Syntax && next.code == first.code && line(next) == line(first));
+        return Err(found);
     }
     let mut builder = Builder { places, nodes: 0 };
     let span = table.span();
