@@ -321,6 +321,31 @@ struct Twice {
     rest: BTreeMap<String, u32>,
 }
 
+#[derive(PluginConfig)]
+struct Login {
+    user: String,
+    password: mlx_core::Secret,
+}
+
+#[derive(PluginConfig)]
+struct KeyOrPassword {
+    #[config(extends, default(password = ""))]
+    login: Login,
+    key: Option<String>,
+}
+
+#[test]
+fn an_inherited_secret_that_is_empty_by_default_may_be_left_out() {
+    let value: KeyOrPassword = read("user: ada\nkey: k\n").unwrap();
+    assert_eq!((value.login.user.as_str(), value.login.password.expose().as_str()), ("ada", ""));
+    assert_eq!(value.key.as_deref(), Some("k"));
+    let value: KeyOrPassword = read("user: ada\npassword: p\n").unwrap();
+    assert_eq!(value.login.password.expose(), "p");
+    let schema = schema::<KeyOrPassword>();
+    assert_eq!(schema["required"], json!(["user"]));
+    assert_eq!(schema["properties"]["password"]["writeOnly"], true);
+}
+
 #[test]
 fn inherited_fields_stand_beside_the_own_with_other_defaults() {
     let value: Extended = read("account: acme\ncache: false\n").unwrap();

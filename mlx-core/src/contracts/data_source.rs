@@ -123,3 +123,41 @@ pub enum WriteMode {
     /// Fail.
     Create,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arrow::{
+        array::{ArrayRef, Int64Array},
+        datatypes::Schema,
+    };
+    use std::{future::poll_fn, sync::Arc};
+
+    struct Numbers;
+
+    #[async_trait]
+    impl DataSource for Numbers {
+        async fn connect(&self) -> Result<ConnectionInfo> {
+            Ok(ConnectionInfo::default())
+        }
+        async fn query(&self, sql: &str) -> Result<DataFrame> {
+            let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2]));
+            match sql {
+                "numbers" => DataFrame::from_columns([("n", numbers)]),
+                "nothing" => Ok(DataFrame::empty(Arc::new(Schema::empty()))),
+                _ => Err(Error::invalid("no such query")),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_one_piece_unless_a_source_does_better() {
+        for (sql, rows) in [("numbers", 2), ("nothing", 0)] {
+            let mut stream = Numbers.query_stream(sql, Vec::new()).await.unwrap();
+            let mut next = async || poll_fn(|cx| stream.as_mut().poll_next(cx)).await;
+            assert_eq!(next().await.unwrap().unwrap().num_rows(), rows);
+            assert!(next().await.is_none());
+        }
+        assert_eq!(Numbers.query_stream("?", Vec::new()).await.err().unwrap().kind(), crate::ErrorKind::Invalid);
+    }
+}

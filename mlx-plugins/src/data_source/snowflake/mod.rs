@@ -375,8 +375,8 @@ impl Snowflake {
                 let batch = batch.slice(first, most.min(batch.num_rows() - first));
                 let (values, rows) = (write::values(&batch)?, batch.num_rows());
                 let (sql, parameters) = match self.transport {
-                    Transport::Statements(_) => (columns.insert(table, rows), write::by_row(&values, 0, rows)),
-                    Transport::Sessions(_) => (columns.insert(table, 1), write::by_column(&values, 0, rows)),
+                    Transport::Statements(_) => (columns.insert(table, rows), write::by_row(values, rows)),
+                    Transport::Sessions(_) => (columns.insert(table, 1), write::by_column(values)),
                 };
                 let said = self.run(&sql, &parameters).await?.whole().await?.cell(0, 0);
                 match said.and_then(|said| said.parse::<usize>().ok()) {

@@ -104,11 +104,14 @@ fn digits(unit: TimeUnit) -> u8 {
     }
 }
 
+/// The values of a column, as text, and the type that Snowflake reads them as.
+pub(super) type Texts = (&'static str, Vec<Option<String>>);
+
 /// The values of a batch as Snowflake reads them: a type and a text for each. Text becomes what its column is.
 ///
 /// # Errors
 /// [`Invalid`](ErrorKind::Invalid) for a value that has no text, with the column's name.
-pub(super) fn values(batch: &RecordBatch) -> Result<Vec<(&'static str, Vec<Option<String>>)>> {
+pub(super) fn values(batch: &RecordBatch) -> Result<Vec<Texts>> {
     let fields = batch.schema_ref().fields();
     let columns = fields.iter().zip(batch.columns());
     columns
@@ -116,7 +119,7 @@ pub(super) fn values(batch: &RecordBatch) -> Result<Vec<(&'static str, Vec<Optio
         .collect()
 }
 
-fn texts(array: &ArrayRef) -> Result<(&'static str, Vec<Option<String>>)> {
+fn texts(array: &ArrayRef) -> Result<Texts> {
     use DataType as T;
     let plain = |array: &dyn Array| -> Result<Vec<Option<String>>> {
         Ok(cast(array, &T::Utf8)?.as_string::<i32>().iter().map(|text| text.map(str::to_owned)).collect())
@@ -159,24 +162,24 @@ fn cast(array: &dyn Array, to: &DataType) -> Result<ArrayRef> {
     })
 }
 
-/// The rows `from..to` of a batch's values, one parameter a value.
-pub(super) fn by_row(values: &[(&'static str, Vec<Option<String>>)], from: usize, to: usize) -> Parameters {
+/// One parameter a value, row by row.
+pub(super) fn by_row(columns: Vec<Texts>, rows: usize) -> Parameters {
     let mut parameters = Parameters::default();
-    for row in from..to {
-        for (kind, column) in values {
+    for row in 0..rows {
+        for (kind, texts) in &columns {
             // What is null has no type.
-            let value = column[row].clone();
-            parameters.push(if value.is_some() { kind } else { "TEXT" }, value);
+            let text = texts[row].clone();
+            parameters.push(if text.is_some() { kind } else { "TEXT" }, text);
         }
     }
     parameters
 }
 
-/// The rows `from..to` of a batch's values, one parameter a column.
-pub(super) fn by_column(values: &[(&'static str, Vec<Option<String>>)], from: usize, to: usize) -> Parameters {
+/// One parameter a column.
+pub(super) fn by_column(columns: Vec<Texts>) -> Parameters {
     let mut parameters = Parameters::default();
-    for (kind, column) in values {
-        parameters.push_column(kind, column[from..to].to_vec());
+    for (kind, texts) in columns {
+        parameters.push_column(kind, texts);
     }
     parameters
 }
