@@ -25,6 +25,7 @@ pub fn parse(source: &Arc<Source>) -> Result<Node, Vec<Diagnostic>> {
     let (table, errors) = DeTable::parse_recoverable(source.text());
     if !errors.is_empty() {
         let mut found: Vec<Diagnostic> = errors.iter().map(|error| places.mistake(error)).collect();
+        crate::diagnostics::sort(&mut found);
         // What follows on the same line follows from it.
         let line = |diagnostic: &Diagnostic| diagnostic.location.as_ref().map(|at| at.line);
         found
