@@ -1,5 +1,6 @@
 //! The executor of life-cycle steps under a model checker: its source is compiled here a second time, over shuttle's
 //! mutex and threads, which decide at each step who goes on. A wake-up that is lost shows as a deadlock.
+#![allow(clippy::unwrap_used)]
 
 #[path = "../src/platform/executor.rs"]
 #[allow(dead_code)]

@@ -3,5 +3,6 @@
 #[cfg(feature = "workflow-engine-local")]
 pub mod local;
 
-#[cfg(all(test, feature = "workflow-engine-local"))]
+#[cfg(feature = "workflow-engine-local")]
+#[cfg(test)]
 mod tests;
