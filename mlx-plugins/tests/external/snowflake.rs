@@ -251,7 +251,7 @@ async fn the_sql_api_answers_in_parts_and_takes_rows_and_parameters() {
     drop(whole);
     drop(stream);
 
-    // Written here, read here and there; there are 2,000 rows for 3 requests.
+    // Written here in three requests of up to 8,000 rows, read here and there.
     let numbers: ArrayRef = Arc::new(Int64Array::from_iter_values(0..20_000));
     let names: ArrayRef = Arc::new(StringArray::from_iter((0..20_000).map(|n| (n % 3 != 0).then(|| format!("é{n}")))));
     let many = DataFrame::from_columns([("n", numbers), ("s", names)]).unwrap();

@@ -263,17 +263,11 @@ async fn a_token_that_is_refused_is_made_anew_once() {
     source.shutdown().await.unwrap();
 }
 
-#[tokio::test]
-async fn a_server_that_repeats_the_token_is_not_repeated() {
-    let server = Scripted::play([version()]).await;
-    let source = by_key(&server).await;
-    let token = server.seen()[0].header("authorization").unwrap().strip_prefix("Bearer ").unwrap().to_owned();
-    source.shutdown().await.unwrap();
-    let key = Arc::new(KeyPair::new("a", "u", PLAIN, None).unwrap());
-    let token_now = key.token(SystemTime::now()).unwrap().into_inner();
-    assert_ne!(token, token_now);
-    let said = crate::http::Credentials::redact(&*key, format!("who is {token_now}?"));
-    assert_eq!(said, "who is [redacted]?");
+#[test]
+fn a_server_that_repeats_the_token_is_not_repeated() {
+    let key = KeyPair::new("a", "u", PLAIN, None).unwrap();
+    let token = key.token(SystemTime::now()).unwrap().into_inner();
+    assert_eq!(crate::http::Credentials::redact(&key, format!("who is {token}?")), "who is [redacted]?");
 }
 
 #[tokio::test]
@@ -356,15 +350,14 @@ async fn replies_that_are_not_what_they_should_be_are_failures() {
     }
 }
 
-/// A server that answers each part by its number.
+/// A part of two rows.
 fn part(number: usize) -> Act {
     act(json!({"data": [[number.to_string()], [(number * 10).to_string()]]}))
 }
 
 #[tokio::test]
-async fn parts_are_fetched_ahead_and_given_out_in_order() {
-    // One part at a time arrives in the script's order only if the window were one; the rows say which is which, so
-    // every part has the same content here and is told apart by the requests.
+async fn no_more_parts_are_fetched_ahead_than_the_window_has() {
+    // Parts are asked for at the same time and may arrive in any order, so that here all are the same.
     let counts = [1, 1, 1, 1, 1, 1, 1, 1];
     let same = || act(json!({"data": [["5"]]}));
     let acts = [version(), act(in_parts(&counts, json!([["5"]])))].into_iter().chain((1..8).map(|_| same()));
