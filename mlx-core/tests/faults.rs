@@ -356,10 +356,10 @@ impl Run {
         }
         drop(log);
         let mut stopped = self.begun(Phase::Shutdown);
-        if late.is_some() {
-            assert_eq!(stopped.pop(), late, "stopped when it got ready");
-            assert_eq!(started.last().copied(), late);
-            stopped.insert(0, late.unwrap());
+        if let Some(late) = late {
+            assert_eq!(stopped.pop(), Some(late), "stopped when it got ready");
+            assert_eq!(started.last(), Some(&late));
+            stopped.insert(0, late);
         }
         stopped.reverse();
         let mut dropped = self.dropped();

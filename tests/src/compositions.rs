@@ -40,7 +40,7 @@ impl Case {
         Ok(Case { profile: note("profile"), findings, schema: note("schema"), path })
     }
 
-    /// Reads the file, and checks it as [`outcome`] does.
+    /// Reads the file, and checks it.
     pub fn outcome(&self) -> Outcome {
         match Composition::from_path(&self.path) {
             Ok(composition) => check(composition, self.profile.as_deref()),
