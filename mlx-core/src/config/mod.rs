@@ -16,6 +16,7 @@ mod secret;
 #[cfg(feature = "url")]
 mod url;
 
+pub use crate::value::REDACTED;
 pub use bounds::{Bounds, Length, Limit, Ranged};
 pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use located::Located;
@@ -28,7 +29,7 @@ pub use pattern::{Pattern, Text};
 pub use reader::{Absent, DefaultOverride, Fields, Place, Reader, Resolved};
 #[doc(hidden)]
 pub use scalars::{written_duration, written_size};
-pub use secret::{REDACTED, Secret};
+pub use secret::Secret;
 
 use crate::{
     diagnostics::{Diagnostic, Location},

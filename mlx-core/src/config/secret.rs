@@ -1,13 +1,9 @@
 //! A value that never shows itself.
 
 use super::{ConfigValue, Reader};
-use crate::value::Node;
+use crate::value::{Node, REDACTED};
 use schemars::{Schema, SchemaGenerator};
 use std::fmt;
-
-/// What stands in for a secret in every output. The reader refuses it as a value, so that a printed configuration
-/// cannot be fed back with its secrets lost.
-pub const REDACTED: &str = "[redacted]";
 
 /// A value that prints as `[redacted]` in `Debug`, `Display`, JSON and diagnostics, and has `writeOnly` in its
 /// schema. [`expose`](Secret::expose) is the only way to the value.

@@ -13,6 +13,10 @@ pub use template::{Definition, Reference, System, Template, TemplateError, Varia
 use crate::diagnostics::{Code, Diagnostic, Location, Source};
 use std::{path::Path, sync::Arc};
 
+/// What stands in for a secret in every output. The reader refuses it as a value, so that a printed configuration
+/// cannot be fed back with its secrets lost.
+pub const REDACTED: &str = "[redacted]";
+
 /// A file that is read may have this many bytes.
 const MAX_FILE: u64 = 16 << 20;
 

@@ -241,7 +241,7 @@ impl Template {
     /// secret.
     pub(crate) fn redacted(&self) -> String {
         let show = |part: &Part| match part {
-            Part::Literal(_) => Cow::Borrowed(crate::config::REDACTED),
+            Part::Literal(_) => Cow::Borrowed(super::REDACTED),
             Part::Reference(reference) => Cow::Owned(reference.to_string()),
             Part::Variable(name) => Cow::Owned(format!("${{{name}}}")),
         };
