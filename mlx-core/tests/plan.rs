@@ -149,7 +149,7 @@ fn the_preferred_plugin_of_a_type_runs_as_the_default() {
     );
     let note = &plan.warnings()[0];
     assert_eq!((note.code, note.severity), (Code::LeftOut, Severity::Note));
-    assert_eq!(note.one_line(), "<yaml>:2:27: note[MLX0063]: `comet` is left out: `wandb` is preferred");
+    assert_eq!(note.to_string(), "<yaml>:2:27: note[MLX0063]: `comet` is left out: `wandb` is preferred");
     let said = &note.related[0];
     assert_eq!(said.message, "`precedence.tracker` says so");
     assert_eq!(said.location.as_ref().map(|l| (l.line, l.column)), Some((6, 13)), "where it was said");

@@ -36,7 +36,7 @@ fn main() -> Result<()> {
             took.push(start.elapsed());
             cancelled += applied.cancelled_calls;
             for warning in &applied.warnings {
-                eprintln!("{}", warning.one_line());
+                eprintln!("{warning}");
             }
         }
         took.sort_unstable();

@@ -62,7 +62,7 @@ fn every_page_has_a_composition_that_works() {
         let Err(error) = registry().resolve(&composition) else { continue };
         for finding in error.diagnostics().iter().filter(|finding| finding.is_error()) {
             let beside = [Code::MissingVariable, Code::MissingFile, Code::BadReference, Code::MissingRequirement];
-            assert!(beside.contains(&finding.code), "{}: {}", metadata.name, finding.one_line());
+            assert!(beside.contains(&finding.code), "{}: {finding}", metadata.name);
         }
     }
 }

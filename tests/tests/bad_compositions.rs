@@ -146,7 +146,7 @@ fn one_mistake_gives_one_finding_with_its_place_and_what_to_do() {
             wrong.push(format!("{name}: {} findings instead of {}", findings.len(), case.findings));
         }
         for finding in findings {
-            let mut complain = |what: &str| wrong.push(format!("{name}: {what}: {}", finding.one_line()));
+            let mut complain = |what: &str| wrong.push(format!("{name}: {what}: {}", finding));
             // A message that names what is expected says what to write.
             let says = finding.message.contains("expected ");
             // These are the words of a plugin's author.

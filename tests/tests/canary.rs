@@ -36,7 +36,7 @@ fn of_error(error: &Error, outputs: &mut Vec<String>) {
 
 fn of_findings(findings: &[Diagnostic], outputs: &mut Vec<String>) {
     outputs.push(format!("{findings:?} {findings:#?} {}", Report::new(findings).color(true)));
-    outputs.extend(findings.iter().map(|finding| format!("{} {}", finding.one_line(), finding.to_json())));
+    outputs.extend(findings.iter().map(|finding| format!("{} {}", finding, finding.to_json())));
 }
 
 /// Everything that can be printed of a composition and of what becomes of it.

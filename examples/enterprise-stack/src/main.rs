@@ -55,7 +55,7 @@ async fn run(path: &Path) -> Result<()> {
     let report = registry()
         .run(composition, async |platform| {
             for warning in platform.warnings() {
-                eprintln!("{}", warning.one_line());
+                eprintln!("{warning}");
             }
             stack::run(platform).await
         })

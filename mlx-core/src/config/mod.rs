@@ -142,10 +142,7 @@ pub fn schema_of<T: ConfigValue + JsonSchema>() -> Schema {
 #[doc(hidden)]
 pub mod adaptor {
     use super::{ConfigValue, DefaultValue, REDACTED, Reader, from_json};
-    use crate::{
-        diagnostics::{Diagnostic, Location},
-        value::Node,
-    };
+    use crate::{diagnostics::Location, value::Node};
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
     use serde_json::{Map, Value, json};
     use std::borrow::Cow;
@@ -154,7 +151,7 @@ pub mod adaptor {
         let json = Value::deserialize(deserializer)?;
         // An error of serde is one text.
         from_json(json)
-            .map_err(|found| D::Error::custom(found.iter().map(Diagnostic::one_line).collect::<Vec<_>>().join("; ")))
+            .map_err(|found| D::Error::custom(found.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))
     }
 
     pub fn serialize<T: ConfigValue, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok, S::Error> {

@@ -2,6 +2,7 @@
 
 use super::{Code, Location};
 use serde_json::json;
+use std::fmt;
 
 /// How bad a [`Diagnostic`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -116,16 +117,6 @@ impl Diagnostic {
         self.severity == Severity::Error
     }
 
-    /// The finding as one line: `platform.yaml:3:5: error[MLX0020]: unknown field `x``.
-    pub fn one_line(&self) -> String {
-        let place = match (&self.location, &self.path) {
-            (Some(location), _) => format!("{location}: "),
-            (None, Some(path)) => format!("{path}: "),
-            (None, None) => String::new(),
-        };
-        super::report::printable(&format!("{place}{}[{}]: {}", self.severity.as_str(), self.code, self.message))
-    }
-
     /// The finding as JSON, for machines.
     pub fn to_json(&self) -> serde_json::Value {
         let place = |location: &Option<Location>| location.as_ref().map(Location::to_json);
@@ -151,4 +142,16 @@ pub fn sort(diagnostics: &mut [Diagnostic]) {
         (None, Some(_)) => std::cmp::Ordering::Greater,
         (None, None) => std::cmp::Ordering::Equal,
     });
+}
+/// One line: `platform.yaml:3:5: error[MLX0020]: unknown field `x``. [`Report`](super::Report) has all of it.
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = match (&self.location, &self.path) {
+            (Some(location), _) => format!("{location}: "),
+            (None, Some(path)) => format!("{path}: "),
+            (None, None) => String::new(),
+        };
+        let line = format!("{place}{}[{}]: {}", self.severity.as_str(), self.code, self.message);
+        f.write_str(&super::report::printable(&line))
+    }
 }

@@ -200,8 +200,8 @@ impl fmt::Display for Error {
             // A report has them all.
             _ if f.alternate() => Ok(()),
             (None, _) => Ok(()),
-            (Some(first), None) => write!(f, ": {}", first.one_line()),
-            (Some(first), Some(_)) => write!(f, ", the first: {}", first.one_line()),
+            (Some(first), None) => write!(f, ": {}", first),
+            (Some(first), Some(_)) => write!(f, ", the first: {}", first),
         }
     }
 }

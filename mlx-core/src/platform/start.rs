@@ -451,7 +451,7 @@ async fn check(
 async fn discard(id: String, instance: Instance, deadline: Duration) {
     let stopped = stop::shutdown(&id, &instance, deadline).await;
     for diagnostic in stopped.into_iter().chain(stop::release(&id, instance, deadline).await) {
-        eprintln!("mlx: {}", diagnostic.one_line());
+        eprintln!("mlx: {}", diagnostic);
     }
 }
 

@@ -8,7 +8,7 @@ mlx_core::link!(empty_crate);
 
 fn main() -> Result<()> {
     for problem in registry().problems() {
-        println!("problem {}", problem.one_line());
+        println!("problem {problem}");
     }
     mlx_core::block_on(async {
         let text = "plugins: [{type: vector_store, name: approximate}]";
