@@ -60,6 +60,7 @@
 //! # Features
 //!
 //! - `arrow` (default): [`DataFrame`] and the contracts that exchange it.
+//! - `toml` (default): compositions written in TOML.
 //! - `signal`: run until `SIGINT` or `SIGTERM`, [`Platform::run_until_signal`](Platform).
 //! - `tracing`: a `tracing` span around each step of a plugin's life and each measured call.
 //! - `url`: `url::Url` as the type of a setting.
