@@ -7,7 +7,7 @@ macro_rules! codes {
         /// A stable identifier of a kind of mistake, printed as `MLX0020`.
         ///
         /// Numbers are never reused. Ranges: 1–19 reading text, 20–49 configuration values, 50–69 compositions,
-        /// 70–89 the registry, 90–109 running a platform, 110–129 pipelines.
+        /// 70–89 the registry and `plugins.json`, 90–109 running a platform, 110–129 pipelines.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u16)]
@@ -132,6 +132,15 @@ codes! {
     UnmetLink = 71, "a linked crate registers no plugin";
     /// A registration contradicts itself or the contract it names.
     BadRegistration = 72, "invalid registration";
+    /// `plugins.json` lists a plugin that is not linked into the program. Declare its module, link the crate that has it
+    /// with `mlx_core::link!(crate_name);`, or take the entry out of the file.
+    NotLinked = 73, "a listed plugin is not linked";
+    /// A plugin of the program's own is linked and `plugins.json` does not list it. Add an entry for it, so that tools see it
+    /// too.
+    NotListed = 74, "a linked plugin is not listed";
+    /// The plugin that is linked is not the one that `plugins.json` lists: it has another version, or it is declared in
+    /// another file.
+    ListedDiffers = 75, "a linked plugin differs from the listed one";
 
     /// A plugin's `initialize` returned an error, which the message quotes. Everything else that had been started was
     /// stopped again. Mend the cause, or set `on_failure: continue` if the platform can do without the plugin.
@@ -157,6 +166,8 @@ codes! {
     /// A plugin that cannot run twice was stopped for its successor, the change failed, and then the plugin did not start
     /// again with its old settings. It does not run: mend the cause, and apply a composition.
     RestoreFailed = 98, "a plugin was not restored";
+    /// A method of a plugin was called whose author has not written it yet. The position is the line to replace.
+    NotImplemented = 99, "a plugin's method is not written yet";
 
     /// `after`, `data` or a reference names a step that the pipeline does not have. Fix the spelling.
     UnknownStep = 110, "unknown step";

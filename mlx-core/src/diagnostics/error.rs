@@ -1,6 +1,6 @@
 //! The one error type of the framework.
 
-use super::{Diagnostic, Report};
+use super::{Code, Diagnostic, Location, Report, Source};
 use std::{error::Error as StdError, fmt};
 
 /// The result of everything fallible here. The second parameter has a default, so that importing this name takes
@@ -110,6 +110,30 @@ impl Error {
         failed => Failed;
         /// A contained panic or a broken promise of the framework; see [`ErrorKind::Internal`].
         internal => Internal;
+    }
+
+    /// An [`ErrorKind::Unsupported`] error for a method that is still to be written: it names the plugin, the method, and
+    /// the line of the call, which is the one to replace.
+    ///
+    /// ```
+    /// # use mlx_core::{Error, ErrorKind};
+    /// let error = Error::not_implemented("databricks", "submit");
+    /// assert_eq!(error.kind(), ErrorKind::Unsupported);
+    /// let place = error.diagnostics()[0].location.as_ref().unwrap();
+    /// assert!(place.source.name().ends_with(".rs"));
+    /// ```
+    #[track_caller]
+    pub fn not_implemented(plugin: &str, method: &str) -> Self {
+        let caller = std::panic::Location::caller();
+        // The compiler spells paths as the system does.
+        let file = caller.file().replace('\\', "/");
+        let message = format!("`{method}` of the plugin `{plugin}` is not written yet");
+        let source = Source::new(file, "");
+        let at = Location { source, line: caller.line(), column: caller.column(), length: 0 };
+        let finding = Diagnostic::error(Code::NotImplemented, message)
+            .at(&at)
+            .help(format!("replace this line with what `{method}` does; the method's documentation says what that is"));
+        Error::unsupported(format!("`{plugin}` does not do this yet")).with_diagnostics([finding])
     }
 
     /// A [`ErrorKind::Failed`] error that wraps any other: `.map_err(Error::wrap)`.

@@ -1,12 +1,14 @@
 //! The plugins that are compiled into this program.
 
 mod link;
+mod manifest;
 mod registration;
 
 #[cfg(feature = "linkme")]
 #[doc(hidden)]
 pub use link::LINKME;
 pub use link::LinkExpectation;
+pub use manifest::{ListedPlugin, PluginManifest};
 pub(crate) use registration::initialize;
 pub use registration::{Checked, Registration, StartFuture};
 
