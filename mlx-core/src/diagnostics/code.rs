@@ -7,7 +7,8 @@ macro_rules! codes {
         /// A stable identifier of a kind of mistake, printed as `MLX0020`.
         ///
         /// Numbers are never reused. Ranges: 1–19 reading text, 20–49 configuration values, 50–69 compositions,
-        /// 70–89 the registry and `plugins.json`, 90–109 running a platform, 110–129 pipelines.
+        /// 70–89 the registry and `plugins.json`, 90–109 running a platform, 110–129 pipelines, 130–169 components and the
+        /// `mlx` command.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u16)]
@@ -185,6 +186,46 @@ codes! {
     /// A line of a pipeline's record, other than the last, cannot be read. It was changed, or the disk is damaged: take
     /// the lines before it as the record, or begin a new one.
     RecordDamaged = 115, "the record of a pipeline is damaged";
+
+    /// The folder and those above it hold no `mlx.lock`. Change to the project, or make one with `mlx init NAME`.
+    NoProject = 140, "not a project";
+    /// A path is not relative, leaves the project, runs through a symbolic link, is not portable (reserved on Windows,
+    /// control characters, too long) or belongs to `.git` or `.mlx`. Nothing was written.
+    UnsafePath = 141, "the path is not safe";
+    /// `mlx.lock` was changed by hand, or is of a later version of `mlx`. Restore it from version control.
+    BadLock = 142, "mlx.lock cannot be used";
+    /// A file is not what it was when the plan was made, or a file has appeared where one is to be created. Nothing was
+    /// written: plan again.
+    Stale = 143, "the project changed since the plan was made";
+    /// Another `mlx` is changing the project. Wait until it has finished.
+    Busy = 144, "another command works on the project";
+    /// A command was interrupted, and what it left can be neither finished nor undone without losing something, because
+    /// a file was changed since. Move the named file aside and run `mlx recover`.
+    Unrecovered = 145, "an interrupted change cannot be recovered";
+    /// A file has no region of this name, or the region does not end. Paste the lines that the message shows where the
+    /// region is to be.
+    NoRegion = 146, "a region is missing or malformed";
+    /// `Cargo.toml` has a dependency that does not go together with the one that a component needs, or cannot be edited.
+    /// Change the requirement of one of the two.
+    BadManifest = 147, "Cargo.toml does not fit";
+    /// The text is no plan, is of another version, or was changed after it was made. Plan again.
+    BadPlan = 148, "the plan cannot be used";
+    /// A name or an answer is not what the component accepts. The message says what is.
+    BadAnswer = 149, "an answer is not accepted";
+    /// Settings that a component needs have no default and were not given. Give them with `--set NAME=VALUE`, in an
+    /// answers file, or in the environment.
+    MissingAnswer = 150, "an answer is missing";
+    /// A secret was given where a command's history, a lock file or a template would show it. Secrets are not asked for
+    /// when code is generated: put them into the environment that the program runs in.
+    SecretAnswer = 151, "a secret was given as an answer";
+    /// Two components, or two plugins, cannot be in one project. Nothing was written: leave one of them out.
+    ComponentConflict = 152, "components exclude each other";
+    /// A component needs another one in a version that the catalogue or the project does not have, or needs itself in a
+    /// circle. The message says who needs what.
+    UnmetComponent = 153, "a component's dependency is not met";
+    /// A file is to be created where the project has one already, or two paths differ in nothing but case. Move the file,
+    /// or choose another name.
+    Occupied = 154, "a file is in the way";
 }
 
 impl Code {
