@@ -2,6 +2,7 @@
 
 /// The plugin types with a contract in the core, and the contract's name at the root of the crate.
 pub(crate) const BUILT_IN: &[(&str, &str)] = &[
+    ("configuration", "Configuration"),
     ("data_processor", "DataProcessor"),
     ("data_source", "DataSource"),
     ("experiment_tracker", "ExperimentTracker"),
@@ -19,7 +20,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
 /// The plugin types that have no contract yet. A contract enters with its first plugin; until then nobody else
 /// takes the name.
 pub(crate) const PLANNED: &[&str] =
-    &["cloud_provider", "compute_backend", "configuration", "feature_store", "plugin_system", "vector_database"];
+    &["cloud_provider", "compute_backend", "feature_store", "plugin_system", "vector_database"];
 
 /// The contract of a built-in type.
 pub(crate) fn contract(name: &str) -> Option<&'static str> {

@@ -3,6 +3,7 @@
 //! The default features are the embedded plugins: they need no server and no account.
 #![forbid(unsafe_code)]
 
+pub mod configuration;
 pub mod data_processor;
 pub mod data_source;
 pub mod experiment_tracker;

@@ -4,7 +4,7 @@ use super::{ByteSize, ConfigFields, ConfigValue, DefaultValue, Meta, Reader, Sha
 use crate::{
     config::Fields,
     diagnostics::{Code, Diagnostic, Location},
-    value::{Node, Value},
+    value::{Entry, Node, Value},
 };
 use schemars::{Schema, SchemaGenerator, json_schema};
 use std::{
@@ -423,8 +423,24 @@ const fn refuse(text: &str, expected: &str) -> ! {
 }
 
 impl ConfigValue for serde_json::Value {
-    fn read(node: &Node, _: &mut Reader<'_>) -> Option<Self> {
-        Some(node.to_json())
+    fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
+        match &node.value {
+            // One by one, so that all mistakes are found.
+            Value::List(items) => {
+                let read = |(index, item)| cx.element(index, |cx| Self::read(item, cx));
+                let read: Vec<Option<Self>> = items.iter().enumerate().map(read).collect();
+                read.into_iter().collect()
+            }
+            Value::Map(map) => {
+                let read = |entry: &Entry| {
+                    let value = cx.nested(entry.key.clone(), |cx| Self::read(&entry.value, cx));
+                    value.map(|value| (entry.key.clone(), value))
+                };
+                let read: Vec<Option<(String, Self)>> = map.iter().map(read).collect();
+                read.into_iter().collect::<Option<serde_json::Map<_, _>>>().map(Self::from)
+            }
+            _ => cx.scalar(node).map(|node| node.to_json()),
+        }
     }
     fn write(&self) -> serde_json::Value {
         self.clone()

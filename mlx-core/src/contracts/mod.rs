@@ -1,5 +1,6 @@
 //! The built-in plugin types: for each the trait that its plugins implement, and the data they exchange.
 
+mod configuration;
 #[cfg(feature = "arrow")]
 mod data_processor;
 #[cfg(feature = "arrow")]
@@ -21,6 +22,7 @@ mod security;
 mod serving_platform;
 mod workflow_engine;
 
+pub use configuration::{ConfigEntry, ConfigKey, Configuration};
 #[cfg(feature = "arrow")]
 pub use data_processor::{DataProcessor, SchemaReport, SchemaViolation};
 #[cfg(feature = "arrow")]
@@ -49,6 +51,7 @@ use crate::plugin::{KindInfo, PluginKind};
 
 /// The built-in plugin types.
 pub const KINDS: &[&KindInfo] = &[
+    <dyn Configuration>::INFO,
     #[cfg(feature = "arrow")]
     <dyn DataProcessor>::INFO,
     #[cfg(feature = "arrow")]

@@ -1,0 +1,4 @@
+//! Configurations.
+
+#[cfg(feature = "configuration-files")]
+pub mod files;
