@@ -1,6 +1,12 @@
-//! What the plugins that speak to an MLflow server have in common: how to reach it.
+//! What the plugins that speak to an MLflow server have in common: how to reach it, its words for things, its files.
 //!
 //! The REST API is that of <https://mlflow.org/docs/latest/rest-api.html>, which Databricks serves as well.
+
+mod artifacts;
+mod values;
+
+pub(crate) use artifacts::Folder;
+pub(crate) use values::*;
 
 use crate::http::{Authentication, Client, HttpConfig, Reply, Request, ResponseError, ServerMessage};
 use mlx_core::prelude::*;
@@ -74,6 +80,35 @@ impl Server {
     /// Any other request.
     pub(crate) async fn send(&self, request: Request) -> Result<Reply> {
         self.http.send(request).await
+    }
+
+    /// The id of an experiment.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound) when there is none of the name.
+    pub(crate) async fn experiment(&self, name: &str) -> Result<String> {
+        let found = self.get("experiments/get-by-name", &[("experiment_name", name)]).await;
+        match found {
+            Ok(reply) => text(&reply["experiment"], "experiment_id", "experiments/get-by-name"),
+            Err(error) if error.kind() == ErrorKind::NotFound || name.is_empty() => {
+                Err(Error::not_found(format!("there is no experiment {name:?}")))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The id of an experiment, which is made if there is none of the name.
+    pub(crate) async fn experiment_or_new(&self, name: &str) -> Result<String> {
+        match self.experiment(name).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            found => return found,
+        }
+        match self.post("experiments/create", &json!({"name": name}), true).await {
+            Ok(reply) => text(&reply, "experiment_id", "experiments/create"),
+            // Somebody else was quicker, or the answer to the first attempt was lost.
+            Err(error) if is(&error, "RESOURCE_ALREADY_EXISTS") => self.experiment(name).await,
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether it answers, knows the caller, and in which version it is.

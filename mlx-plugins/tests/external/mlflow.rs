@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
-async fn server() -> Server {
+pub(crate) async fn server() -> Server {
     Server::start(|port, folder| Launch {
         name: "mlflow",
         program: "bin/mlflow",

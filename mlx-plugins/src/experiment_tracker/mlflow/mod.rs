@@ -37,17 +37,16 @@
 
 mod queue;
 
-use crate::{
-    http::Request,
-    mlflow::{MlflowConfig, Server, incomplete, is},
+use crate::mlflow::{
+    Folder, MlflowConfig, Server, check_names, incomplete, integer, milliseconds, number, pairs, text, time,
+    wire_number,
 };
 use mlx_core::prelude::*;
 use queue::Queue;
-use reqwest::Method;
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, PoisonError, RwLock},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::SystemTime,
 };
 use tokio::task::JoinHandle;
 
@@ -130,7 +129,7 @@ impl ExperimentTracker for MlflowTracker {
             return Err(Error::invalid("the name of an experiment is empty"));
         }
         check_names("a tag", run.tags.keys())?;
-        let experiment = self.experiment_or_new(&run.experiment).await?;
+        let experiment = self.server.experiment_or_new(&run.experiment).await?;
         let token = crate::random::random_id()?;
         let mut tags: Vec<JsonValue> =
             run.tags.iter().map(|(key, value)| json!({"key": key, "value": value})).collect();
@@ -185,16 +184,14 @@ impl ExperimentTracker for MlflowTracker {
     }
 
     async fn log_artifact(&self, run: &str, path: &str, contents: Vec<u8>) -> Result<()> {
-        let address = self.artifact_address(run, path).await?;
-        let request = Request::new("artifacts/upload", Method::PUT, address).body("application/octet-stream", contents);
-        self.server.send(request).await.map(drop)
+        check_path(path)?;
+        self.server.upload(&self.folder(run).await?, path, contents).await
     }
 
     async fn artifact(&self, run: &str, path: &str) -> Result<Vec<u8>> {
-        let address = self.artifact_address(run, path).await?;
-        let request = Request::get("artifacts/download", address).limit(usize::MAX);
-        match self.server.send(request).await {
-            Ok(reply) => Ok(reply.body),
+        check_path(path)?;
+        match self.server.download(&self.folder(run).await?, path).await {
+            Ok(contents) => Ok(contents),
             // Asked for a folder, or for a file that is not there, the server fails in several ways.
             Err(error) => match self.artifacts(run).await {
                 Ok(known) if known.binary_search_by(|known| known.as_str().cmp(path)).is_err() => {
@@ -233,7 +230,7 @@ impl ExperimentTracker for MlflowTracker {
     }
 
     async fn runs(&self, experiment: &str) -> Result<Vec<Run>> {
-        let id = self.experiment(experiment).await?;
+        let id = self.server.experiment(experiment).await?;
         let mut runs = Vec::new();
         let mut page = String::new();
         loop {
@@ -301,31 +298,6 @@ impl MlflowTracker {
         runs.entry(run.to_owned()).or_insert_with(|| run.into()).clone()
     }
 
-    /// The id of an experiment.
-    async fn experiment(&self, name: &str) -> Result<String> {
-        let found = self.server.get("experiments/get-by-name", &[("experiment_name", name)]).await;
-        match found {
-            Ok(reply) => text(&reply["experiment"], "experiment_id", "experiments/get-by-name"),
-            Err(error) if error.kind() == ErrorKind::NotFound || name.is_empty() => {
-                Err(Error::not_found(format!("there is no experiment {name:?}")))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn experiment_or_new(&self, name: &str) -> Result<String> {
-        match self.experiment(name).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            found => return found,
-        }
-        match self.server.post("experiments/create", &json!({"name": name}), true).await {
-            Ok(reply) => text(&reply, "experiment_id", "experiments/create"),
-            // Somebody else was quicker, or the answer to the first attempt was lost.
-            Err(error) if is(&error, "RESOURCE_ALREADY_EXISTS") => self.experiment(name).await,
-            Err(error) => Err(error),
-        }
-    }
-
     /// The run that was begun with this token, if it was.
     async fn begun(&self, experiment: &str, token: &str) -> Result<Option<JsonValue>> {
         let body = json!({
@@ -362,29 +334,10 @@ impl MlflowTracker {
         Ok(found)
     }
 
-    /// Where an artifact is, below the address of the server.
-    async fn artifact_address(&self, run: &str, path: &str) -> Result<String> {
-        check_path(path)?;
+    /// Where the artifacts of a run are.
+    async fn folder(&self, run: &str) -> Result<Folder> {
         let found = self.server.get("runs/get", &[("run_id", run)]).await.map_err(|error| unknown_run(error, run))?;
-        let root = text(&found["run"]["info"], "artifact_uri", "runs/get")?;
-        let Some(root) = root.strip_prefix("mlflow-artifacts:/") else {
-            let scheme = root.split(':').next().unwrap_or_default();
-            return Err(Error::unsupported(format!(
-                "the artifacts of the run {run} are not on the MLflow server but at `{scheme}:…`; \
-                 start it with `--artifacts-destination` to have them go through it"
-            )));
-        };
-        // `mlflow-artifacts://host/…` names the server that is asked anyway.
-        let root = match root.strip_prefix('/') {
-            Some(authority) => authority.split_once('/').map_or("", |(_, path)| path),
-            None => root,
-        };
-        let mut address = format!("api/2.0/mlflow-artifacts/artifacts/{root}");
-        for part in path.split('/') {
-            address.push('/');
-            address.push_str(&percent(part));
-        }
-        Ok(address)
+        Folder::at(&text(&found["run"]["info"], "artifact_uri", "runs/get")?, &format!("the run {run}"))
     }
 
     /// The paths of all artifacts of a run, sorted.
@@ -417,31 +370,9 @@ fn unknown_run(error: Error, run: &str) -> Error {
 
 /// A metric as MLflow takes it.
 fn wire(metric: &Metric) -> JsonValue {
-    let value = match metric.value {
-        value if value.is_nan() => json!("NaN"),
-        value if value == f64::INFINITY => json!("Infinity"),
-        value if value == f64::NEG_INFINITY => json!("-Infinity"),
-        value => json!(value),
-    };
     // Times have been checked when they came.
     let time = milliseconds(metric.time).unwrap_or(0);
-    json!({"key": metric.name, "value": value, "timestamp": time, "step": metric.step})
-}
-
-/// The rule of `mlflow.utils.validation`.
-fn check_names<'a>(what: &str, names: impl IntoIterator<Item = &'a String>) -> Result<()> {
-    for name in names {
-        let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ' ' | '/' | ':');
-        if name.is_empty() {
-            return Err(Error::invalid(format!("the name of {what} is empty")));
-        }
-        if name.len() > 250 || !name.chars().all(allowed) {
-            return Err(Error::invalid(format!(
-                "{name:?} cannot be the name of {what} in MLflow: up to 250 letters, digits and `_ - . / : space`"
-            )));
-        }
-    }
-    Ok(())
+    json!({"key": metric.name, "value": wire_number(metric.value), "timestamp": time, "step": metric.step})
 }
 
 /// A path that stays inside the run, and means the same on every system.
@@ -457,51 +388,4 @@ fn check_path(path: &str) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// Percent-encoding of a part of a path (RFC 3986, section 3.3).
-fn percent(part: &str) -> String {
-    part.bytes().fold(String::new(), |mut text, byte| {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => text.push(char::from(byte)),
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-        text
-    })
-}
-
-fn text(object: &JsonValue, key: &str, operation: &str) -> Result<String> {
-    object[key].as_str().map(str::to_owned).ok_or_else(|| incomplete(operation, key))
-}
-
-fn pairs(list: &JsonValue) -> BTreeMap<String, String> {
-    let pair = |pair: &JsonValue| Some((pair["key"].as_str()?.to_owned(), pair["value"].as_str()?.to_owned()));
-    list.as_array().into_iter().flatten().filter_map(pair).collect()
-}
-
-/// A number, also one that JSON has no word for. Databricks writes integers as strings.
-fn number(value: &JsonValue) -> Option<f64> {
-    match value {
-        JsonValue::String(text) => text.parse().ok(),
-        value => value.as_f64(),
-    }
-}
-
-fn integer(value: &JsonValue) -> Option<i64> {
-    match value {
-        JsonValue::String(text) => text.parse().ok(),
-        value => value.as_i64(),
-    }
-}
-
-/// Milliseconds since 1970, as MLflow counts.
-fn milliseconds(time: SystemTime) -> Result<i64> {
-    time.duration_since(UNIX_EPOCH)
-        .ok()
-        .and_then(|since| i64::try_from(since.as_millis()).ok())
-        .ok_or_else(|| Error::invalid("MLflow records times from the year 1970 on"))
-}
-
-fn time(milliseconds: i64) -> SystemTime {
-    UNIX_EPOCH + Duration::from_millis(u64::try_from(milliseconds).unwrap_or(0))
 }

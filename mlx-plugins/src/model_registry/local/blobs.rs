@@ -1,10 +1,11 @@
 //! The bytes of models, as files named after their SHA-256.
 
-use crate::storage::{Partial, make_folder, sync_folders};
+use crate::{
+    model_registry::record::checksum,
+    storage::{Partial, make_folder, sync_folders},
+};
 use mlx_core::prelude::*;
-use sha2::{Digest, Sha256};
 use std::{
-    fmt::Write,
     fs, io,
     path::{Path, PathBuf},
 };
@@ -73,24 +74,5 @@ impl Blobs {
     /// The file of a checksum.
     pub(super) fn path(&self, sha256: &str) -> PathBuf {
         self.root.join(sha256)
-    }
-}
-
-/// The SHA-256 in hexadecimal.
-pub(super) fn checksum(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    /// FIPS 180-2, appendix B.1.
-    #[test]
-    fn the_checksum_is_sha_256() {
-        let abc = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
-        assert_eq!(super::checksum(b"abc"), abc);
     }
 }

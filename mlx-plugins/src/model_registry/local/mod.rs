@@ -39,7 +39,8 @@ mod schema;
 #[cfg(test)]
 mod tests;
 
-use self::blobs::{Blobs, checksum};
+use self::blobs::Blobs;
+use super::record::{checksum, missing, unknown_model};
 use crate::storage::{Database, Fault, Partial, blocking, nanoseconds, time};
 use mlx_core::prelude::*;
 use rusqlite::{OptionalExtension, Row, Transaction};
@@ -272,7 +273,7 @@ fn record(transaction: &Transaction<'_>, name: &str, version: &VersionRef) -> Re
     };
     match record {
         Some(record) => Ok(record),
-        None => Err(missing(transaction, name, version)?.into()),
+        None => Err(missing(name, version, &records(transaction, name, None)?).into()),
     }
 }
 
@@ -320,29 +321,6 @@ fn model(transaction: &Transaction<'_>, version: &ModelVersion) -> Result<Model,
         signature,
         metadata: serde_json::from_str(&row.get::<_, String>(4)?)?,
     })
-}
-
-/// What is wrong with a reference: the model or the version.
-fn missing(transaction: &Transaction<'_>, name: &str, version: &VersionRef) -> Result<Error, Fault> {
-    let known = records(transaction, name, None)?;
-    let Some(newest) = known.first() else { return Ok(unknown_model(name)) };
-    Ok(Error::not_found(match version {
-        VersionRef::Number(version) => {
-            format!("the model {name:?} has no version {version}; the newest is {}", newest.version)
-        }
-        VersionRef::Alias(alias) => {
-            let known: Vec<_> = known.iter().flat_map(|version| &version.aliases).map(String::as_str).collect();
-            match known.is_empty() {
-                true => format!("the model {name:?} has no alias {alias:?}, and no other"),
-                false => format!("the model {name:?} has no alias {alias:?}; it has {}", known.join(", ")),
-            }
-        }
-        VersionRef::Latest => format!("the model {name:?} has no version"),
-    }))
-}
-
-fn unknown_model(name: &str) -> Error {
-    Error::not_found(format!("there is no model {name:?}"))
 }
 
 /// Versions count from 1, so what SQLite cannot count names none.
