@@ -5,10 +5,11 @@
 //! ```
 //!
 //! A [`Tree`](project::Tree) is what a project would be: it reads the files of the project, and keeps changes in memory.
-//! It becomes a [`Plan`](plan::Plan), one value that is shown, stored as JSON, and applied as a
+//! It becomes a [`Plan`](plan::Plan), one value that is shown, stored as JSON, and [applied](apply::apply) as a
 //! transaction.
 #![forbid(unsafe_code)]
 
+pub mod apply;
 pub mod plan;
 mod position;
 pub mod project;

@@ -43,7 +43,7 @@ impl Project {
     /// the one folder in `from` that has one, if it is the only one.
     ///
     /// # Errors
-    /// [`Code::NoProject`] when there is none, or several below; [`Code::BadLock`]; a failure of the file system.
+    /// [`Code::NoProject`] when there is none, or several below; those of [`open`](Project::open).
     pub fn find(from: &Path) -> Result<Self> {
         let from = std::path::absolute(from).context("finding the project")?;
         let has_lock = |folder: &Path| folder.join(LOCK_FILE).symlink_metadata().is_ok();
@@ -75,10 +75,17 @@ impl Project {
     /// Opens the project in this folder.
     ///
     /// # Errors
-    /// [`Code::BadLock`] when `mlx.lock` is missing or malformed; a failure of the file system.
+    /// [`Code::NoProject`] when there is no `mlx.lock`; [`Code::BadLock`] when it is malformed; [`Code::Unrecovered`] after an
+    /// interrupted change; a failure of the file system.
     pub fn open(root: &Path) -> Result<Self> {
         let opening = || format!("opening the project in {}", root.display());
         let dir = Dir::open_ambient_dir(root, ambient_authority()).with_context(opening)?;
+        if crate::apply::interrupted(&dir) {
+            let found =
+                Diagnostic::error(Code::Unrecovered, "a change of the project is under way, or was interrupted")
+                    .help("wait until it has finished, or run `mlx recover`");
+            return Err(Error::from_diagnostics("the project", vec![found]));
+        }
         let text = read_file(&dir, Path::new(LOCK_FILE)).with_context(opening)?;
         let text = text.ok_or_else(|| {
             let message = format!("`{}` has no `mlx.lock`", root.display());
