@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod merge;
 pub mod plan;
 mod position;
 pub mod project;
