@@ -32,5 +32,37 @@ pub mod compositions;
 
 /// Settings of data sources.
 pub mod data_sources {
+    mlx_core::component_config!("data-sources/bigquery/component.json");
+    mlx_core::component_config!("data-sources/files/component.json");
+    mlx_core::component_config!("data-sources/postgres/component.json");
     mlx_core::component_config!("data-sources/snowflake/component.json");
+    mlx_core::component_config!("data-sources/sqlite/component.json");
+}
+
+/// Settings of experiment trackers.
+pub mod experiment_trackers {
+    mlx_core::component_config!("experiment-trackers/jsonl/component.json");
+    mlx_core::component_config!("experiment-trackers/local/component.json");
+    mlx_core::component_config!("experiment-trackers/mlflow/component.json");
+    mlx_core::component_config!("experiment-trackers/wandb/component.json");
+}
+
+/// Settings of providers of language models.
+pub mod llm_providers {
+    mlx_core::component_config!("llm-providers/anthropic/component.json");
+    mlx_core::component_config!("llm-providers/openai/component.json");
+    mlx_core::component_config!("llm-providers/scripted/component.json");
+}
+
+/// Settings of ML platforms.
+pub mod ml_platforms {
+    mlx_core::component_config!("ml-platforms/databricks/component.json");
+    mlx_core::component_config!("ml-platforms/local/component.json");
+    mlx_core::component_config!("ml-platforms/outerbounds/component.json");
+    mlx_core::component_config!("ml-platforms/sagemaker/component.json");
+}
+
+/// Settings of model registries.
+pub mod model_registries {
+    mlx_core::component_config!("model-registries/local/component.json");
 }
