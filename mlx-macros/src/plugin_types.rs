@@ -14,13 +14,13 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ("monitoring", "Monitoring"),
     ("security", "Security"),
     ("serving_platform", "ServingPlatform"),
+    ("vector_database", "VectorDatabase"),
     ("workflow_engine", "WorkflowEngine"),
 ];
 
 /// The plugin types that have no contract yet. A contract enters with its first plugin; until then nobody else
 /// takes the name.
-pub(crate) const PLANNED: &[&str] =
-    &["cloud_provider", "compute_backend", "feature_store", "plugin_system", "vector_database"];
+pub(crate) const PLANNED: &[&str] = &["cloud_provider", "compute_backend", "feature_store", "plugin_system"];
 
 /// The contract of a built-in type.
 pub(crate) fn contract(name: &str) -> Option<&'static str> {

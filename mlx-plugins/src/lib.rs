@@ -19,6 +19,7 @@ pub mod model_server;
 pub mod monitoring;
 pub mod security;
 pub mod serving_platform;
+pub mod vector_database;
 pub mod workflow_engine;
 
 #[cfg(feature = "_linear-model")]

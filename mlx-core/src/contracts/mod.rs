@@ -20,6 +20,7 @@ mod model_server;
 mod monitoring;
 mod security;
 mod serving_platform;
+mod vector_database;
 mod workflow_engine;
 
 pub use configuration::{ConfigEntry, ConfigKey, Configuration};
@@ -45,6 +46,9 @@ pub use model_server::ModelServer;
 pub use monitoring::{Measurement, MeasurementKind, Monitoring};
 pub use security::{Credential, Principal, Security};
 pub use serving_platform::{Deployment, Endpoint, ServingPlatform};
+pub use vector_database::{
+    VectorCollection, VectorDatabase, VectorDistance, VectorFilter, VectorMatch, VectorPoint, VectorQuery,
+};
 pub use workflow_engine::{WorkflowEngine, WorkflowRequest, WorkflowRun};
 
 use crate::plugin::{KindInfo, PluginKind};
@@ -68,5 +72,6 @@ pub const KINDS: &[&KindInfo] = &[
     <dyn Monitoring>::INFO,
     <dyn Security>::INFO,
     <dyn ServingPlatform>::INFO,
+    <dyn VectorDatabase>::INFO,
     <dyn WorkflowEngine>::INFO,
 ];

@@ -1,0 +1,4 @@
+//! Vector databases.
+
+#[cfg(feature = "vector-database-local")]
+pub mod local;
