@@ -65,4 +65,12 @@ pub mod ml_platforms {
 /// Settings of model registries.
 pub mod model_registries {
     mlx_core::component_config!("model-registries/local/component.json");
+    mlx_core::component_config!("model-registries/mlflow/component.json");
+}
+
+/// Settings of vector databases.
+pub mod vector_databases {
+    mlx_core::component_config!("vector-databases/local/component.json");
+    mlx_core::component_config!("vector-databases/pgvector/component.json");
+    mlx_core::component_config!("vector-databases/qdrant/component.json");
 }
