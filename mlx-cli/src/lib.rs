@@ -10,7 +10,10 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod manifest;
 pub mod merge;
 pub mod plan;
+pub mod plugins_json;
 mod position;
 pub mod project;
+pub mod region;

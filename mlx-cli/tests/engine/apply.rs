@@ -356,7 +356,8 @@ fn killed() {
 #[test]
 fn what_changed_since_the_plan_is_refused_and_nothing_is_written() {
     let add = &CASES[1];
-    let edits: [(&str, fn(&Path)); 4] = [
+    type Edit = fn(&Path);
+    let edits: [(&str, Edit); 4] = [
         ("has appeared", |root| {
             fs::create_dir_all(root.join("src/platform/api")).unwrap();
             fs::write(root.join("src/platform/api/app.rs"), "mine").unwrap();
