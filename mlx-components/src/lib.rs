@@ -74,3 +74,21 @@ pub mod vector_databases {
     mlx_core::component_config!("vector-databases/pgvector/component.json");
     mlx_core::component_config!("vector-databases/qdrant/component.json");
 }
+
+/// Settings of the components that make services.
+pub mod services {
+    mlx_core::component_config!("api-serving/component.json");
+    mlx_core::component_config!("config-management/component.json");
+    mlx_core::component_config!("data-processing/component.json");
+    mlx_core::component_config!("ml-training/component.json");
+    mlx_core::component_config!("model-serving/component.json");
+    mlx_core::component_config!("monitoring/component.json");
+    mlx_core::component_config!("security/component.json");
+    mlx_core::component_config!("workflow-orchestration/component.json");
+}
+
+/// Settings of data processors.
+pub mod data_processing {
+    mlx_core::component_config!("data-processing/dataframe/component.json");
+    mlx_core::component_config!("data-processing/spark/component.json");
+}
