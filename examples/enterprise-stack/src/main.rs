@@ -1,7 +1,7 @@
 //! A whole ML platform from one composition file: load, validate, clean, train, evaluate, track, register, serve, predict,
 //! measure, stop.
 //!
-//! `cargo run --release -p enterprise-stack [-- PLATFORM.YAML]`
+//! `cargo run --release -p enterprise-stack [-- [--profile NAME]… [PLATFORM.YAML]]`
 #![forbid(unsafe_code)]
 
 mod progress;
@@ -14,30 +14,35 @@ use std::{io::IsTerminal, path::Path, process::ExitCode};
 mlx_core::link!(mlx_plugins);
 
 const USAGE: &str = "\
-Usage: enterprise-stack [PLATFORM.YAML]
+Usage: enterprise-stack [--profile NAME]... [PLATFORM.YAML]
 
 Trains a model on the Breast Cancer Wisconsin data, tracks and registers it, serves it over HTTP, asks it for a
 prediction, and prints a report. The composition decides which plugins do the work; the default is the platform.yaml of
 this example. Paths in a composition are relative to its folder.
 
-  -h, --help     Print this text
+  --profile NAME   Use a profile of the composition; `mlflow` needs a build with `--features mlflow`
+  -h, --help       Print this text
 ";
 
 fn main() -> ExitCode {
+    let (mut path, mut profiles) = (None, Vec::new());
     let mut arguments = std::env::args().skip(1);
-    let path = match (arguments.next(), arguments.next()) {
-        (None, _) => concat!(env!("CARGO_MANIFEST_DIR"), "/platform.yaml").to_owned(),
-        (Some(flag), None) if flag == "-h" || flag == "--help" => {
-            print!("{USAGE}");
-            return ExitCode::SUCCESS;
+    while let Some(argument) = arguments.next() {
+        match argument.as_str() {
+            "-h" | "--help" => {
+                print!("{USAGE}");
+                return ExitCode::SUCCESS;
+            }
+            "--profile" => match arguments.next() {
+                Some(profile) => profiles.push(profile),
+                None => return usage(),
+            },
+            _ if path.is_some() || argument.starts_with('-') => return usage(),
+            _ => path = Some(argument),
         }
-        (Some(path), None) if !path.starts_with('-') => path,
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match mlx_core::block_on(run(Path::new(&path))) {
+    }
+    let path = path.unwrap_or_else(|| concat!(env!("CARGO_MANIFEST_DIR"), "/platform.yaml").to_owned());
+    match mlx_core::block_on(run(Path::new(&path), &profiles)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let color = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
@@ -47,8 +52,16 @@ fn main() -> ExitCode {
     }
 }
 
-async fn run(path: &Path) -> Result<()> {
-    let composition = Composition::from_path(path)?;
+fn usage() -> ExitCode {
+    eprint!("{USAGE}");
+    ExitCode::from(2)
+}
+
+async fn run(path: &Path, profiles: &[String]) -> Result<()> {
+    let mut composition = Composition::from_path(path)?;
+    for profile in profiles {
+        composition = composition.with_profile(profile)?;
+    }
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         std::env::set_current_dir(folder).with_context(|| format!("going to {}", folder.display()))?;
     }

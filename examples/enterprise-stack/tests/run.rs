@@ -137,3 +137,12 @@ fn unknown_arguments_print_the_usage() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).starts_with("Usage:"));
 }
+
+#[test]
+fn a_profile_that_is_not_there_is_named() {
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_enterprise-stack")).args(["--profile", "mlfow"]).env("NO_COLOR", "1").output();
+    let (output, error) = output.map(|output| (output.status, String::from_utf8(output.stderr).unwrap())).unwrap();
+    assert_eq!(output.code(), Some(1));
+    assert!(error.contains("MLX0061") && error.contains("did you mean `mlflow`?"), "{error}");
+}

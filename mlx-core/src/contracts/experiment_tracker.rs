@@ -1,13 +1,17 @@
 //! `experiment_tracker`: records of experiments.
 
-use crate::{async_trait, contract, diagnostics::Result};
+use super::RunSearch;
+use crate::{
+    async_trait, contract,
+    diagnostics::{Error, Result},
+};
 use std::{collections::BTreeMap, time::SystemTime};
 
 /// Records runs of experiments: what was tried, with which parameters, and what came out.
 #[contract(
     name = "experiment_tracker",
     cardinality = "one",
-    capabilities = ["parameters", "metrics", "tags", "artifacts", "search"]
+    capabilities = ["parameters", "metrics", "tags", "artifacts", "datasets", "search"]
 )]
 #[async_trait]
 pub trait ExperimentTracker {
@@ -72,6 +76,33 @@ pub trait ExperimentTracker {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run.
     async fn metric_history(&self, run: &str, name: &str) -> Result<Vec<Metric>>;
+
+    /// Records which data a run used. Recording a dataset again, under the same name and digest, changes nothing.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run, [`Unsupported`](crate::ErrorKind::Unsupported) by
+    /// a tracker without the capability `datasets`.
+    async fn log_dataset(&self, run: &str, dataset: Dataset) -> Result<()> {
+        Err(Error::unsupported(format!(
+            "the tracker records no datasets: {:?} of the run {run} was not recorded",
+            dataset.name
+        )))
+    }
+
+    /// The runs that a search finds, in its order. A tracker that does not search itself reads all runs of the
+    /// experiments.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown experiment.
+    async fn search_runs(&self, search: RunSearch) -> Result<Vec<Run>> {
+        let mut found = Vec::new();
+        for (index, experiment) in search.experiments.iter().enumerate() {
+            if !search.experiments[..index].contains(experiment) {
+                found.extend(self.runs(experiment).await?);
+            }
+        }
+        Ok(search.select(found))
+    }
 }
 
 /// A run to begin.
@@ -96,6 +127,41 @@ impl NewRun {
     #[must_use]
     pub fn tag(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(key.into(), value.into());
+        self
+    }
+}
+
+/// Data that a run used: which, not the data itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct Dataset {
+    /// A name for people.
+    pub name: String,
+    /// What tells two states of the data apart, such as a checksum.
+    pub digest: String,
+    /// Where it comes from: an address, a path, a query. No credentials.
+    pub source: String,
+    /// What it was used for, such as `training`; empty when it was not said.
+    pub context: String,
+}
+
+impl Dataset {
+    /// A dataset in a state.
+    pub fn new(name: impl Into<String>, digest: impl Into<String>) -> Self {
+        Dataset { name: name.into(), digest: digest.into(), source: String::new(), context: String::new() }
+    }
+
+    /// Sets where it comes from.
+    #[must_use]
+    pub fn source(mut self, source: impl Into<String>) -> Self {
+        self.source = source.into();
+        self
+    }
+
+    /// Sets what it was used for.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<String>) -> Self {
+        self.context = context.into();
         self
     }
 }
@@ -163,6 +229,8 @@ pub struct Run {
     pub metrics: BTreeMap<String, f64>,
     /// The notes.
     pub tags: BTreeMap<String, String>,
+    /// The data it used, by name and digest.
+    pub datasets: Vec<Dataset>,
     /// The paths of the stored files, sorted.
     pub artifacts: Vec<String>,
     /// Where a person can look at it: an address or a path.
@@ -182,6 +250,7 @@ impl Run {
             parameters: BTreeMap::new(),
             metrics: BTreeMap::new(),
             tags: run.tags,
+            datasets: Vec::new(),
             artifacts: Vec::new(),
             location: String::new(),
         }

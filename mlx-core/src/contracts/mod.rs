@@ -18,6 +18,7 @@ mod model_registry;
 #[cfg(feature = "arrow")]
 mod model_server;
 mod monitoring;
+mod run_search;
 mod security;
 mod serving_platform;
 mod vector_database;
@@ -30,7 +31,7 @@ pub use data_processor::{DataProcessor, SchemaReport, SchemaViolation};
 pub use data_source::{ConnectionInfo, DataSource, WriteMode};
 #[cfg(feature = "arrow")]
 pub use dataframe::DataFrame;
-pub use experiment_tracker::{ExperimentTracker, Metric, NewRun, Run, RunStatus};
+pub use experiment_tracker::{Dataset, ExperimentTracker, Metric, NewRun, Run, RunStatus};
 pub use llm_provider::{
     ChatEvent, ChatFormat, ChatMessage, ChatReply, ChatRequest, ChatRole, EmbeddingRequest, Embeddings, FinishReason,
     LlmProvider, Tool, ToolCall, Usage,
@@ -44,6 +45,7 @@ pub use model_registry::{ModelEntry, ModelRegistry, ModelVersion, VersionRef};
 #[cfg(feature = "arrow")]
 pub use model_server::ModelServer;
 pub use monitoring::{Measurement, MeasurementKind, Monitoring};
+pub use run_search::{Comparison, Match, RunFilter, RunKey, RunOrder, RunSearch};
 pub use security::{Credential, Principal, Security};
 pub use serving_platform::{Deployment, Endpoint, ServingPlatform};
 pub use vector_database::{

@@ -43,6 +43,15 @@ pub(super) fn check_names<'a>(what: &str, names: impl IntoIterator<Item = &'a St
     names.into_iter().try_for_each(|name| check_name(what, name))
 }
 
+/// Checks a dataset that is to be recorded.
+pub(super) fn check_dataset(dataset: &Dataset) -> Result<()> {
+    check_name("a dataset", &dataset.name)?;
+    match dataset.digest.as_str() {
+        "" => Err(Error::invalid(format!("the dataset {:?} has no digest to tell its states apart", dataset.name))),
+        _ => Ok(()),
+    }
+}
+
 fn check_name(what: &str, name: &str) -> Result<()> {
     if name.is_empty() { Err(Error::invalid(format!("the name of {what} is empty"))) } else { Ok(()) }
 }

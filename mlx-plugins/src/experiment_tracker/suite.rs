@@ -43,6 +43,8 @@ where
         keeps_the_last_metric,
         refuses_times_out_of_range,
         replaces_tags,
+        keeps_datasets,
+        finds_runs,
         ends_runs,
         lists_the_newest_first,
         does_not_know_other_runs,
@@ -188,6 +190,55 @@ async fn replaces_tags(tracker: Tracker, _: &Path) {
     let run = tracker.start_run(NewRun::new("e", "r").tag("a", "1").tag("b", "1")).await.unwrap().id;
     tracker.set_tags(&run, map(&[("b", "2"), ("c", "3")])).await.unwrap();
     assert_eq!(tracker.run(&run).await.unwrap().tags, map(&[("a", "1"), ("b", "2"), ("c", "3")]));
+}
+
+async fn keeps_datasets(tracker: Tracker, _: &Path) {
+    let run = begin(&tracker).await;
+    let train = Dataset::new("préf 🦀", "sha256:1").source("s3://bucket/a?b=c").context("training");
+    let test = Dataset::new("a", "2");
+    for dataset in [&train, &test, &train] {
+        tracker.log_dataset(&run, dataset.clone()).await.unwrap();
+    }
+    tracker.log_dataset(&run, Dataset::new("a", "2").context("another")).await.unwrap();
+    let newer = Dataset::new("a", "3");
+    tracker.log_dataset(&run, newer.clone()).await.unwrap();
+    assert_eq!(tracker.run(&run).await.unwrap().datasets, [test, newer, train]);
+    assert!(tracker.run(&begin(&tracker).await).await.unwrap().datasets.is_empty());
+    refused(tracker.log_dataset(&run, Dataset::new("", "1")).await, ErrorKind::Invalid);
+    refused(tracker.log_dataset(&run, Dataset::new("a", "")).await, ErrorKind::Invalid);
+    refused(tracker.log_dataset("nope", Dataset::new("a", "1")).await, ErrorKind::NotFound);
+}
+
+async fn finds_runs(tracker: Tracker, _: &Path) {
+    let mut ids = Vec::new();
+    for (index, auc) in [0.5, 0.9, f64::NAN, 0.9, f64::INFINITY].into_iter().enumerate() {
+        let run = tracker.start_run(NewRun::new("e", format!("r{index}")).tag("odd", (index % 2).to_string())).await;
+        let run = run.unwrap().id;
+        tracker.log_params(&run, map(&[("depth", &index.to_string())])).await.unwrap();
+        tracker.log_metrics(&run, vec![Metric::new("auc", 0.0), Metric::new("auc", auc)]).await.unwrap();
+        if index < 2 {
+            tracker.end_run(&run, RunStatus::Finished).await.unwrap();
+        }
+        ids.push(run);
+    }
+    tracker.start_run(NewRun::new("other", "")).await.unwrap();
+    let found = async |search: RunSearch| -> Vec<usize> {
+        let found = tracker.search_runs(search).await.unwrap();
+        found.iter().map(|run| ids.iter().position(|id| *id == run.id).unwrap_or(9)).collect()
+    };
+    let search = || RunSearch::new("e");
+    assert_eq!(found(search()).await, [4, 3, 2, 1, 0]);
+    assert_eq!(found(search().metric("auc", Comparison::GreaterOrEqual, 0.9)).await, [4, 3, 1]);
+    assert_eq!(found(search().metric("auc", Comparison::Less, 0.9)).await, [0], "the last value counts");
+    let by = RunKey::Metric("auc".into());
+    assert_eq!(found(search().descending(by.clone()).limit(2)).await, [4, 3]);
+    assert_eq!(found(search().ascending(by)).await, [0, 3, 1, 4, 2]);
+    assert_eq!(found(search().tag("odd", "1").ascending(RunKey::Parameter("depth".into()))).await, [1, 3]);
+    assert_eq!(found(search().status(RunStatus::Finished)).await, [1, 0]);
+    assert_eq!(found(search().filter(RunFilter::Name(Match::IsNot, "r4".into())).limit(1)).await, [3]);
+    assert_eq!(found(search().experiment("other").experiment("e").limit(2)).await, [9, 4]);
+    assert!(found(search().parameter("depth", "7")).await.is_empty());
+    refused(tracker.search_runs(RunSearch::new("nope")).await, ErrorKind::NotFound);
 }
 
 async fn ends_runs(tracker: Tracker, _: &Path) {
@@ -411,6 +462,7 @@ async fn shows_everything_after_reopening<F: Future<Output = Tracker>>(open: imp
     tracker.log_params(&run, map(&[("p", "1")])).await.unwrap();
     tracker.log_metrics(&run, vec![Metric::new("m", 1.5).step(3)]).await.unwrap();
     tracker.log_artifact(&run, "a/b", vec![1, 2, 3]).await.unwrap();
+    tracker.log_dataset(&run, Dataset::new("d", "1").source("x")).await.unwrap();
     tracker.end_run(&run, RunStatus::Finished).await.unwrap();
     let (before, history) = (tracker.run(&run).await.unwrap(), tracker.metric_history(&run, "m").await.unwrap());
     drop(tracker);

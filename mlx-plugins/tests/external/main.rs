@@ -14,3 +14,4 @@ mod mlflow_models;
 mod openai;
 mod server;
 mod snowflake;
+mod swap;

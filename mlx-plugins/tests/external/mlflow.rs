@@ -69,6 +69,10 @@ print(json.dumps({
     "params": run.data.params,
     "tags": run.data.tags,
     "history": [[m.step, m.timestamp, repr(m.value)] for m in history],
+    "datasets": [
+        [i.dataset.name, i.dataset.digest, i.dataset.source, {t.key: t.value for t in i.tags}]
+        for i in run.inputs.dataset_inputs
+    ],
     "artifacts": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
 }))
 "#;
@@ -97,6 +101,10 @@ async fn everything_written_is_read_back_by_the_official_client() {
         tracker.log_artifact(run, path, contents.to_vec()).await.unwrap();
         assert_eq!(tracker.artifact(run, path).await.unwrap(), contents, "{path}");
     }
+    let data = Dataset::new("préf 実験", "0f".repeat(18)).source("s3://bucket/a?b='c'").context("training");
+    for dataset in [data.clone(), data.clone().context("again"), Dataset::new("a", "1")] {
+        tracker.log_dataset(run, dataset).await.unwrap();
+    }
     tracker.end_run(run, RunStatus::Finished).await.unwrap();
 
     let read: JsonValue = python("mlflow", READ, &[&server.url(), run]).trim().parse().unwrap();
@@ -118,6 +126,11 @@ async fn everything_written_is_read_back_by_the_official_client() {
         ])
     );
     assert_eq!(read["artifacts"], json!(["empty", "model.bin", "plots"]));
+    let datasets = json!([
+        ["préf 実験", "0f".repeat(18), "s3://bucket/a?b='c'", {"mlflow.data.context": "training"}],
+        ["a", "1", "", {}],
+    ]);
+    assert_eq!(read["datasets"], datasets);
 
     let found = tracker.run(run).await.unwrap();
     assert_eq!((found.experiment.as_str(), found.name.as_str()), ("préférences 実験", "first run"));
@@ -126,6 +139,7 @@ async fn everything_written_is_read_back_by_the_official_client() {
     assert_eq!(found.tags, map(&[("note", "a\nb 🦀"), ("team", "red")]), "none of ours, none of MLflow's");
     assert_eq!(found.artifacts, ["empty", "model.bin", "plots/a b/préf 実験.png"]);
     assert_eq!(found.metrics["loss"], 5e-324);
+    assert_eq!(found.datasets, [Dataset::new("a", "1"), data]);
     let history = tracker.metric_history(run, "loss").await.unwrap();
     assert_eq!(history.iter().map(|metric| metric.step).collect::<Vec<_>>(), [-20, -10, 0, 10, 20, 30]);
     assert!(history[1].value.is_nan());
@@ -145,6 +159,8 @@ async fn everything_written_is_read_back_by_the_official_client() {
     refused(tracker.log_params(run, map(&[("depth", "4")])).await, ErrorKind::Invalid);
     refused(tracker.log_metrics(run, vec![Metric::new("what?", 1.0)]).await, ErrorKind::Invalid);
     refused(tracker.end_run(run, RunStatus::Running).await, ErrorKind::Invalid);
+    refused(tracker.log_dataset(run, Dataset::new("a", "0".repeat(64))).await, ErrorKind::Invalid);
+    refused(tracker.log_dataset("nope", Dataset::new("a", "1")).await, ErrorKind::NotFound);
     refused(tracker.start_run(NewRun::new("", "x")).await, ErrorKind::Invalid);
     for unknown in ["", "nope", "../x", &"0".repeat(32)] {
         refused(tracker.log_metrics(unknown, vec![Metric::new("m", 1.0)]).await, ErrorKind::NotFound);
@@ -159,6 +175,91 @@ async fn everything_written_is_read_back_by_the_official_client() {
     }
     let health = mlx_core::Handle::health(&tracker).await.unwrap();
     assert_eq!((health.is_healthy(), &health.details["version"]), (true, &json!("3.17.2")));
+    tracker.shutdown().await.unwrap();
+}
+
+/// Finds runs as the official client finds them.
+const SEARCH: &str = r#"
+import json, sys
+from mlflow import MlflowClient
+client = MlflowClient(sys.argv[1])
+ids = [client.get_experiment_by_name(name).experiment_id for name in ("e", "other")]
+def search(filter, order, n=100):
+    return [run.info.run_id for run in client.search_runs(ids, filter, order_by=order, max_results=n)]
+print(json.dumps([
+    search("metrics.auc >= 0.5", ["metrics.auc DESC"]),
+    search("params.depth != '3'", ["params.depth ASC"]),
+    search("tags.team = 'blue' and attributes.status = 'FINISHED'", []),
+    search("", ["metrics.auc ASC"], 4),
+]))
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_search_finds_what_it_says_and_what_the_official_client_finds() {
+    let server = server().await;
+    let tracker = tracker(&server).await;
+    let mut began = None;
+    for (index, auc) in [0.5, 0.9, f64::NAN, 0.25, 1e-7, 0.9].into_iter().enumerate() {
+        let experiment = if index == 3 { "other" } else { "e" };
+        let team = if index % 2 == 0 { "blue" } else { "\"it's\" \\" };
+        let run = tracker.start_run(NewRun::new(experiment, format!("r{index}")).tag("team", team)).await.unwrap();
+        tracker.log_params(&run.id, map(&[("depth", &index.to_string())])).await.unwrap();
+        tracker.log_metrics(&run.id, vec![Metric::new("auc", auc), Metric::new("a/b c", index as f64)]).await.unwrap();
+        if index < 3 {
+            tracker.end_run(&run.id, RunStatus::Finished).await.unwrap();
+        }
+        if index == 2 {
+            began = Some(run.started);
+        }
+        // Times have milliseconds, and the order is by them.
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    tracker.start_run(NewRun::new("e", "nothing recorded")).await.unwrap();
+    let search = || RunSearch::new("e").experiment("other").experiment("e");
+    let auc = || RunKey::Metric("auc".into());
+    let mut all = tracker.search_runs(search()).await.unwrap();
+    assert_eq!((all.len(), all[0].name.as_str()), (7, "nothing recorded"));
+    let theirs: Vec<Vec<String>> = {
+        let read: JsonValue = python("mlflow", SEARCH, &[&server.url()]).trim().parse().unwrap();
+        let ids =
+            |list: &JsonValue| list.as_array().unwrap().iter().map(|id| id.as_str().unwrap().to_owned()).collect();
+        read.as_array().unwrap().iter().map(ids).collect()
+    };
+    let ours = [
+        search().metric("auc", Comparison::GreaterOrEqual, 0.5).descending(auc()),
+        search()
+            .filter(RunFilter::Parameter("depth".into(), Match::IsNot, "3".into()))
+            .ascending(RunKey::Parameter("depth".into())),
+        search().tag("team", "blue").status(RunStatus::Finished),
+        search().ascending(auc()).limit(4),
+    ];
+    let ids = |runs: &[Run]| runs.iter().map(|run| run.id.clone()).collect::<Vec<_>>();
+    for (search, theirs) in ours.iter().zip(&theirs) {
+        // MLflow takes NaN for 0 in a filter.
+        assert_eq!(&ids(&tracker.search_runs(search.clone()).await.unwrap()), theirs, "{search:?}");
+    }
+    let began = began.unwrap();
+    let more = [
+        search().tag("team", "\"it's\" \\"),
+        search().metric("auc", Comparison::Less, 0.3),
+        search().metric("auc", Comparison::NotEqual, 0.9).limit(1),
+        search().metric("a/b c", Comparison::Greater, 2.0).ascending(RunKey::Tag("team".into())).limit(2),
+        search().metric("no`such", Comparison::Less, 1.0),
+        search().ascending(RunKey::Metric("no`such".into())).descending(RunKey::Name),
+        search().status(RunStatus::Running).ascending(RunKey::Ended),
+        search().filter(RunFilter::Name(Match::Is, "r2".into())),
+        search().filter(RunFilter::Started(Comparison::Less, began)),
+        search().filter(RunFilter::Started(Comparison::LessOrEqual, began)),
+        search().filter(RunFilter::Started(Comparison::Greater, began + Duration::from_micros(1))),
+        search().limit(0),
+    ];
+    for search in more {
+        let found = tracker.search_runs(search.clone()).await.unwrap();
+        assert_eq!(ids(&found), ids(&search.select(all.clone())), "{search:?}");
+    }
+    all.retain(|run| run.experiment == "e");
+    assert_eq!(ids(&tracker.runs("e").await.unwrap()), ids(&all));
+    refused(tracker.search_runs(RunSearch::new("nope")).await, ErrorKind::NotFound);
     tracker.shutdown().await.unwrap();
 }
 

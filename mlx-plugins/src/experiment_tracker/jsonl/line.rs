@@ -16,6 +16,7 @@ pub(super) enum Line {
     Params { params: BTreeMap<String, String> },
     Metrics { metrics: Vec<Value> },
     Tags { tags: BTreeMap<String, String> },
+    Dataset { name: String, digest: String, source: String, context: String },
     End { status: String, time: i64 },
 }
 
@@ -107,6 +108,10 @@ mod tests {
             (
                 Line::Metrics { metrics: vec![metric(f64::INFINITY).unwrap(), metric(f64::NEG_INFINITY).unwrap()] },
                 r#"{"event":"metrics","metrics":[{"name":"m","value":"Infinity","step":-1,"time":5},{"name":"m","value":"-Infinity","step":-1,"time":5}]}"#,
+            ),
+            (
+                Line::Dataset { name: "d".into(), digest: "0f".into(), source: "s".into(), context: "c".into() },
+                r#"{"event":"dataset","name":"d","digest":"0f","source":"s","context":"c"}"#,
             ),
             (Line::End { status: "finished".into(), time: 9 }, r#"{"event":"end","status":"finished","time":9}"#),
         ];

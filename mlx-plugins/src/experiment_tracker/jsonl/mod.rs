@@ -20,6 +20,7 @@
 //! {"event":"params","params":{"depth":"3"}}
 //! {"event":"metrics","metrics":[{"name":"loss","value":0.25,"step":1,"time":1700000000000000001}]}
 //! {"event":"tags","tags":{"reviewed":"yes"}}
+//! {"event":"dataset","name":"churn","digest":"9f86d081","source":"churn.parquet","context":"training"}
 //! {"event":"end","status":"finished","time":1700000000000000002}
 //! ```
 //!
@@ -39,7 +40,7 @@
 //! added. Any other line that cannot be read is an error that names file and line.
 //!
 //! # What it does not do
-//! It has no web page, no search, and does not delete. Parameters, metrics and tags are also taken after the end of a
+//! It has no web page, and does not delete. A search reads all runs of the experiments. Parameters, metrics and tags are also taken after the end of a
 //! run; a second `end_run` replaces the state and the time of the first.
 
 mod journal;
@@ -80,7 +81,7 @@ pub struct JsonlConfig {
 #[mlx_plugin(
     type = "experiment_tracker",
     name = "jsonl",
-    capabilities = ["parameters", "metrics", "tags", "artifacts"],
+    capabilities = ["parameters", "metrics", "tags", "artifacts", "datasets", "search"],
     data_formats = ["jsonl"],
     swap = "overlap",
     stability = "beta"
@@ -247,6 +248,12 @@ impl ExperimentTracker for JsonlTracker {
         })
         .await
     }
+
+    async fn log_dataset(&self, run: &str, dataset: Dataset) -> Result<()> {
+        record::check_dataset(&dataset)?;
+        let Dataset { name, digest, source, context, .. } = dataset;
+        self.append(run, Line::Dataset { name, digest, source, context }).await
+    }
 }
 
 impl JsonlTracker {
@@ -279,6 +286,7 @@ impl Store {
         };
         let mut run = Run::new(id, NewRun::new(experiment, name), time(started));
         run.tags = tags;
+        let mut datasets = BTreeMap::new();
         for line in lines {
             match line {
                 Line::Start { .. } => {}
@@ -288,6 +296,10 @@ impl Store {
                     run.metrics.extend(metrics.map(|metric| (metric.name, metric.value)));
                 }
                 Line::Tags { tags } => run.tags.extend(tags),
+                Line::Dataset { name, digest, source, context } => {
+                    let dataset = Dataset::new(&name, &digest).source(source).context(context);
+                    datasets.entry((name, digest)).or_insert(dataset);
+                }
                 Line::End { status, time: ended } => {
                     run.status = record::status(&status)
                         .with_context(|| format!("reading {}", self.journal.path(id).display()))?;
@@ -295,6 +307,7 @@ impl Store {
                 }
             }
         }
+        run.datasets = datasets.into_values().collect();
         run.artifacts = self.artifacts.list(id)?;
         run.location = self.journal.path(id).display().to_string();
         Ok(run)

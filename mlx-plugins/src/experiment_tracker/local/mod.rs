@@ -19,8 +19,8 @@
 //! disk for each metric.) Artifacts are synced when they are stored, and appear whole or not at all.
 //!
 //! # What is stored where
-//! `tracking.db` has these tables; their version is `PRAGMA user_version`, now 1, and a later one is refused. Times
-//! are nanoseconds since 1970 in UTC. To copy runs to another tracker, read the runs with `seq` greater than the last
+//! `tracking.db` has these tables; their version is `PRAGMA user_version`, now 2; older ones are brought up to
+//! date, later ones refused. Times are nanoseconds since 1970 in UTC. To copy runs to another tracker, read the runs with `seq` greater than the last
 //! one copied, then for each run what has its `seq` in the column `run`.
 //!
 //! | table | columns |
@@ -28,13 +28,14 @@
 //! | `runs` | `seq` counts runs in the order they began; `id`, `experiment`, `name`, `status` (`running`, `finished`, `failed`, `cancelled`), `started`, `ended` (null until then) |
 //! | `parameters` | `run`, `name`, `value` |
 //! | `tags` | `run`, `name`, `value` |
+//! | `datasets` | `run`, `name`, `digest`, `source`, `context` |
 //! | `metrics` | `seq` counts values in the order they were recorded; `run`, `name`, `value` (null for NaN, which SQLite does not have), `step`, `time` |
 //!
 //! `artifacts/<run id>/<path>` are the artifacts, and `partial/` holds files while they are written. A run's id is 128
 //! random bits of the operating system in hexadecimal.
 //!
 //! # What it does not do
-//! It has no web page, no search, and does not delete. Parameters, metrics and tags are also taken after the end of a
+//! It has no web page, and does not delete. A search reads all runs of the experiments. Parameters, metrics and tags are also taken after the end of a
 //! run; a second `end_run` replaces the state and the time of the first.
 
 mod schema;
@@ -69,7 +70,7 @@ pub struct LocalConfig {
 #[mlx_plugin(
     type = "experiment_tracker",
     name = "local",
-    capabilities = ["parameters", "metrics", "tags", "artifacts"],
+    capabilities = ["parameters", "metrics", "tags", "artifacts", "datasets", "search"],
     swap = "overlap",
     stability = "beta"
 )]
@@ -236,6 +237,21 @@ impl ExperimentTracker for LocalTracker {
             })
             .await
     }
+
+    async fn log_dataset(&self, run: &str, dataset: Dataset) -> Result<()> {
+        record::check_dataset(&dataset)?;
+        let run = run.to_owned();
+        self.database
+            .write(move |transaction| {
+                let seq = find(transaction, &run)?;
+                let Dataset { name, digest, source, context, .. } = dataset;
+                transaction
+                    .prepare_cached("INSERT INTO datasets VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT DO NOTHING")?
+                    .execute((seq, name, digest, source, context))?;
+                Ok(())
+            })
+            .await
+    }
 }
 
 impl LocalTracker {
@@ -282,6 +298,7 @@ fn select(
         run.parameters = pairs(transaction, "SELECT name, value FROM parameters WHERE run = ?1", seq)?;
         run.tags = pairs(transaction, "SELECT name, value FROM tags WHERE run = ?1", seq)?;
         run.metrics = last_metrics(transaction, seq)?;
+        run.datasets = datasets(transaction, seq)?;
         run.artifacts = artifacts.list(&run.id)?;
         run.location = artifacts.folder(&run.id).display().to_string();
         runs.push(run);
@@ -293,6 +310,16 @@ fn pairs(transaction: &Transaction<'_>, query: &str, seq: i64) -> Result<BTreeMa
     let mut query = transaction.prepare_cached(query)?;
     let pairs = query.query_map([seq], |row| Ok((row.get(0)?, row.get(1)?)))?;
     Ok(pairs.collect::<rusqlite::Result<_>>()?)
+}
+
+fn datasets(transaction: &Transaction<'_>, seq: i64) -> Result<Vec<Dataset>, Fault> {
+    let mut query = transaction
+        .prepare_cached("SELECT name, digest, source, context FROM datasets WHERE run = ?1 ORDER BY name, digest")?;
+    let datasets = query.query_map([seq], |row| {
+        let dataset = Dataset::new(row.get::<_, String>(0)?, row.get::<_, String>(1)?);
+        Ok(dataset.source(row.get::<_, String>(2)?).context(row.get::<_, String>(3)?))
+    })?;
+    Ok(datasets.collect::<rusqlite::Result<_>>()?)
 }
 
 /// The last value of each metric. The query jumps from name to name in the index, so its cost depends on the number

@@ -2,7 +2,7 @@
 
 use crate::storage::Schema;
 
-pub(super) const SCHEMA: Schema = Schema { holds: "experiment tracking", steps: &[V1] };
+pub(super) const SCHEMA: Schema = Schema { holds: "experiment tracking", steps: &[V1, V2] };
 
 const V1: &str = "
 CREATE TABLE runs (
@@ -39,4 +39,15 @@ CREATE TABLE metrics (
     time  INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX metrics_by_name ON metrics (run, name, seq);
+";
+
+const V2: &str = "
+CREATE TABLE datasets (
+    run     INTEGER NOT NULL REFERENCES runs (seq) ON DELETE CASCADE,
+    name    TEXT NOT NULL,
+    digest  TEXT NOT NULL,
+    source  TEXT NOT NULL,
+    context TEXT NOT NULL,
+    PRIMARY KEY (run, name, digest)
+) STRICT, WITHOUT ROWID;
 ";

@@ -25,6 +25,9 @@
 //!   infinities. NaN is kept.
 //! - Names of parameters, metrics and tags have up to 250 letters, digits and `_ - . / : space`; values of parameters have up to
 //!   6,000 characters, those of tags up to 8,000.
+//! - The last value of a metric is that of the largest step, and among those of the latest time.
+//! - Names of datasets have up to 500 characters, digests up to 36. Of a dataset with the same name and digest in
+//!   several runs of an experiment, the first one's source is kept.
 //! - Artifacts go through the server (`mlflow server --artifacts-destination …`, the default). Of an experiment with an
 //!   artifact location of its own, such as a bucket, they can neither be stored nor read here.
 //!
@@ -36,6 +39,7 @@
 //! It does not delete, and does not send system metrics, traces or models' metadata.
 
 mod queue;
+mod search;
 
 use crate::mlflow::{
     Folder, MlflowConfig, Server, check_names, incomplete, integer, milliseconds, number, pairs, text, time,
@@ -56,6 +60,9 @@ const START: &str = "mlx.start";
 /// MLflow's tag for the name of a run.
 const RUN_NAME: &str = "mlflow.runName";
 
+/// MLflow's tag for what a dataset was used for.
+const CONTEXT: &str = "mlflow.data.context";
+
 /// How many runs or metrics are asked for at once.
 const PAGE: u32 = 1000;
 
@@ -74,7 +81,7 @@ pub struct MlflowTrackerConfig {
 #[mlx_plugin(
     type = "experiment_tracker",
     name = "mlflow",
-    capabilities = ["parameters", "metrics", "tags", "artifacts"],
+    capabilities = ["parameters", "metrics", "tags", "artifacts", "datasets", "search"],
     swap = "overlap",
     stability = "beta"
 )]
@@ -230,30 +237,7 @@ impl ExperimentTracker for MlflowTracker {
     }
 
     async fn runs(&self, experiment: &str) -> Result<Vec<Run>> {
-        let id = self.server.experiment(experiment).await?;
-        let mut runs = Vec::new();
-        let mut page = String::new();
-        loop {
-            let body = json!({
-                "experiment_ids": [id],
-                "max_results": PAGE,
-                "order_by": ["attributes.start_time DESC"],
-                "page_token": page,
-            });
-            let reply = self.server.post("runs/search", &body, true).await?;
-            for run in reply["runs"].as_array().into_iter().flatten() {
-                runs.push(self.read_run(run, experiment, "runs/search")?);
-            }
-            match reply["next_page_token"].as_str() {
-                Some(next) if !next.is_empty() => page = next.to_owned(),
-                _ => break,
-            }
-        }
-        for run in &mut runs {
-            self.queue.flush(&run.id).await?;
-            run.artifacts = self.artifacts(&run.id).await?;
-        }
-        Ok(runs)
+        self.search_runs(RunSearch::new(experiment)).await
     }
 
     async fn metric_history(&self, run: &str, name: &str) -> Result<Vec<Metric>> {
@@ -280,6 +264,58 @@ impl ExperimentTracker for MlflowTracker {
             }
         }
         Ok(history)
+    }
+
+    async fn log_dataset(&self, run: &str, dataset: Dataset) -> Result<()> {
+        check_dataset(&dataset)?;
+        self.known(run).await?;
+        let mut input = json!({"dataset": {
+            "name": dataset.name, "digest": dataset.digest, "source_type": "mlx", "source": dataset.source,
+        }});
+        if !dataset.context.is_empty() {
+            input["tags"] = json!([{"key": CONTEXT, "value": dataset.context}]);
+        }
+        self.server.post("runs/log-inputs", &json!({"run_id": run, "datasets": [input]}), true).await.map(drop)
+    }
+
+    async fn search_runs(&self, search: RunSearch) -> Result<Vec<Run>> {
+        let mut experiments = BTreeMap::new();
+        for name in &search.experiments {
+            experiments.insert(self.server.experiment(name).await?, name.as_str());
+        }
+        // Without an experiment it would look into all of them.
+        if experiments.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.queue.settle().await;
+        let (order, complete) = search::order(&search);
+        // In another order, the first ones are known only once all are there.
+        let enough = search.limit.filter(|_| complete).unwrap_or(usize::MAX);
+        let ids: Vec<&String> = experiments.keys().collect();
+        let mut body = json!({
+            "experiment_ids": ids, "filter": search::filter(&search), "order_by": order, "max_results": PAGE,
+        });
+        let mut runs = Vec::new();
+        while runs.len() < enough {
+            let reply = self.server.post("runs/search", &body, true).await?;
+            for run in reply["runs"].as_array().into_iter().flatten() {
+                let id = run["info"]["experiment_id"].as_str().unwrap_or_default();
+                let run = self.read_run(run, experiments.get(id).unwrap_or(&""), "runs/search")?;
+                if search.matches(&run) {
+                    runs.push(run);
+                }
+            }
+            match reply["next_page_token"].as_str() {
+                Some(next) if !next.is_empty() => body["page_token"] = json!(next),
+                _ => break,
+            }
+        }
+        let mut runs = search.select(runs);
+        for run in &mut runs {
+            self.queue.flush(&run.id).await?;
+            run.artifacts = self.artifacts(&run.id).await?;
+        }
+        Ok(runs)
     }
 }
 
@@ -329,6 +365,7 @@ impl MlflowTracker {
                 found.metrics.insert(key.to_owned(), value);
             }
         }
+        found.datasets = datasets(&run["inputs"]);
         let experiment = info["experiment_id"].as_str().unwrap_or_default();
         found.location = format!("{}#/experiments/{experiment}/runs/{}", self.server.url(), found.id);
         Ok(found)
@@ -366,6 +403,45 @@ fn unknown_run(error: Error, run: &str) -> Error {
         ErrorKind::NotFound | ErrorKind::Invalid => Error::not_found(format!("there is no run {run:?}")),
         _ => error,
     }
+}
+
+/// The rules of `mlflow.utils.validation`.
+fn check_dataset(dataset: &Dataset) -> Result<()> {
+    let length = |text: &str| text.chars().count();
+    if !(1..=500).contains(&length(&dataset.name)) {
+        return Err(Error::invalid("the name of a dataset has 1 to 500 characters in MLflow"));
+    }
+    if !(1..=36).contains(&length(&dataset.digest)) {
+        return Err(Error::invalid(format!(
+            "the digest of the dataset {:?} has {} characters, and 1 to 36 in MLflow: use the first of them",
+            dataset.name,
+            length(&dataset.digest)
+        )));
+    }
+    if dataset.source.len() > 65_535 || length(&dataset.context) > 500 {
+        return Err(Error::invalid(format!(
+            "the source or the context of the dataset {:?} is too long for MLflow",
+            dataset.name
+        )));
+    }
+    Ok(())
+}
+
+fn datasets(inputs: &JsonValue) -> Vec<Dataset> {
+    let mut datasets: Vec<Dataset> = inputs["dataset_inputs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|input| {
+            let dataset = &input["dataset"];
+            let mut found = Dataset::new(dataset["name"].as_str()?, dataset["digest"].as_str()?);
+            found.source = dataset["source"].as_str().unwrap_or_default().to_owned();
+            found.context = pairs(&input["tags"]).remove(CONTEXT).unwrap_or_default();
+            Some(found)
+        })
+        .collect();
+    datasets.sort();
+    datasets
 }
 
 /// A metric as MLflow takes it.

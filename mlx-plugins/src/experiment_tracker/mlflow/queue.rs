@@ -32,7 +32,7 @@ pub(super) struct Queue {
 
 #[derive(Default)]
 struct State {
-    entries: VecDeque<Entry>,
+    entries: VecDeque<Arc<Entry>>,
     /// Metrics in all entries.
     metrics: usize,
     /// How many entries have come, ever.
@@ -83,7 +83,7 @@ impl Queue {
     }
 
     async fn push_entry(&self, entry: Entry) -> Result<()> {
-        let mut entry = Some(entry);
+        let mut entry = Some(Arc::new(entry));
         loop {
             // Before looking, so that room made in between is not missed.
             let emptied = self.emptied.notified();
@@ -94,7 +94,7 @@ impl Queue {
         }
     }
 
-    fn enter(&self, entry: &mut Option<Entry>) -> Result<bool> {
+    fn enter(&self, entry: &mut Option<Arc<Entry>>) -> Result<bool> {
         let mut state = self.state();
         if state.closed {
             return Err(Error::stopped("the tracker has been stopped, and takes no more metrics"));
@@ -116,14 +116,19 @@ impl Queue {
         self.state().metrics
     }
 
+    /// Waits until everything that came before has left.
+    pub(super) async fn settle(&self) {
+        let came = self.state().came;
+        // The sender lives as long as the queue.
+        let _ = self.left.subscribe().wait_for(|left| *left >= came).await;
+    }
+
     /// Waits until everything that came before has left, and says what of this run the server did not take.
     ///
     /// # Errors
     /// What the server said of it.
     pub(super) async fn flush(&self, run: &str) -> Result<()> {
-        let came = self.state().came;
-        // The sender lives as long as the queue.
-        let _ = self.left.subscribe().wait_for(|left| *left >= came).await;
+        self.settle().await;
         let mut state = self.state();
         let Some(position) = state.refused.iter().position(|refused| *refused.run == *run) else { return Ok(()) };
         let Refused { metrics, error, .. } = state.refused.swap_remove(position);
@@ -159,11 +164,14 @@ impl Queue {
         let mut failing: Option<Instant> = None;
         loop {
             let filled = self.filled.notified();
-            let Some((run, entries, metrics)) = self.batch() else {
+            let batch = self.batch();
+            let Some(run) = batch.first().map(|first| first.run.clone()) else {
                 filled.await;
                 continue;
             };
-            let body = json!({"run_id": &*run, "metrics": metrics.iter().map(super::wire).collect::<Vec<_>>()});
+            let metrics: Vec<JsonValue> = batch.iter().flat_map(|entry| &entry.metrics).map(super::wire).collect();
+            let count = metrics.len();
+            let body = json!({"run_id": &*run, "metrics": metrics});
             // MLflow keeps a metric with the same name, value, step and time once: sending it twice does no harm.
             let sent = server.post("runs/log-batch", &body, true).await;
             match sent {
@@ -172,11 +180,11 @@ impl Queue {
                     tokio::time::sleep(pause).await;
                     continue;
                 }
-                Err(error) => self.put_aside(run, metrics.len(), error),
+                Err(error) => self.put_aside(run, count, error),
                 Ok(_) => {}
             }
             (pause, failing) = (Duration::ZERO, None);
-            self.leave(entries, metrics.len());
+            self.leave(batch.len(), count);
         }
     }
 
@@ -189,27 +197,27 @@ impl Queue {
         }
     }
 
-    /// The metrics of the first entries that are of one run, and how many entries they are.
-    fn batch(&self) -> Option<(Arc<str>, usize, Vec<Metric>)> {
+    /// The first entries that are of one run. They are shared, so that callers wait for the lock only briefly.
+    fn batch(&self) -> Vec<Arc<Entry>> {
         let state = self.state();
-        let run = state.entries.front()?.run.clone();
-        let mut metrics: Vec<Metric> = Vec::new();
-        let mut entries = 0;
-        for entry in state.entries.iter().take_while(|entry| entry.run == run) {
-            if entries > 0 && metrics.len() + entry.metrics.len() > BATCH {
+        let mut batch: Vec<Arc<Entry>> = Vec::new();
+        let mut metrics = 0;
+        for entry in &state.entries {
+            metrics += entry.metrics.len();
+            if batch.first().is_some_and(|first| first.run != entry.run || metrics > BATCH) {
                 break;
             }
-            metrics.extend_from_slice(&entry.metrics);
-            entries += 1;
+            batch.push(entry.clone());
         }
-        Some((run, entries, metrics))
+        batch
     }
 
     fn leave(&self, entries: usize, metrics: usize) {
         let mut state = self.state();
-        state.entries.drain(..entries);
+        let gone: Vec<Arc<Entry>> = state.entries.drain(..entries).collect();
         state.metrics -= metrics;
         drop(state);
+        drop(gone);
         self.emptied.notify_waiters();
         self.left.send_modify(|left| *left += entries as u64);
     }
