@@ -59,17 +59,18 @@ fn is_broken_pipe(error: &Error) -> bool {
 }
 
 fn list(as_json: bool, out: &mut dyn Write) -> Result<()> {
-    let components = mlx_components::catalogue::components()?;
+    let catalogue = mlx_components::catalogue::Catalogue::embedded()?;
     if as_json {
-        let list: Vec<_> = components
-            .iter()
-            .map(|c| json!({"name": c.name, "version": c.version, "description": c.description}))
+        let list: Vec<_> = catalogue
+            .components()
+            .map(|c| json!({"name": c.name, "version": c.version.to_string(), "description": c.description}))
             .collect();
         return Ok(writeln!(out, "{:#}", json!({ "components": list }))?);
     }
-    let width = components.iter().map(|c| c.name.chars().count()).max().unwrap_or(0);
-    for component in components {
-        writeln!(out, "{:width$}  {:8}  {}", component.name, component.version, component.description)?;
+    let width = catalogue.components().map(|c| c.name.chars().count()).max().unwrap_or(0);
+    for component in catalogue.components() {
+        let version = component.version.to_string();
+        writeln!(out, "{:width$}  {version:8}  {}", component.name, component.description)?;
     }
     Ok(())
 }

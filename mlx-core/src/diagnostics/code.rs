@@ -187,6 +187,34 @@ codes! {
     /// the lines before it as the record, or begin a new one.
     RecordDamaged = 115, "the record of a pipeline is damaged";
 
+    /// No component of the catalogue has this name or alias. Fix the spelling; `mlx list` shows them all.
+    UnknownComponent = 130, "unknown component";
+    /// A path leaves the folder it belongs to (`..`, an absolute path, a drive letter), means different files on different
+    /// systems (letter case, reserved names such as `CON`, a dot or a space at the end), or is none that a component may
+    /// write, such as `.git` or `build.rs`.
+    CataloguePath = 131, "a path of a catalogue is not safe";
+    /// A catalogue holds a symbolic link, a pipe or a device. It consists of folders and regular files alone, so that nothing
+    /// outside it is read. Put the file itself there.
+    SpecialFile = 132, "neither a file nor a folder";
+    /// Two components answer to the same name or alias. Rename one of them.
+    DuplicateComponent = 133, "two components of one name";
+    /// A component depends on one that the catalogue does not have, or not in a version that it accepts, or components
+    /// depend on each other in a circle.
+    UnmetDependency = 134, "a dependency between components is not met";
+    /// Something is declared and nothing uses it: a variable, a template's file. Use it or remove it.
+    Unused = 135, "declared and not used";
+    /// A template is malformed, cannot be rendered with these values, does more work than a template may, or puts a text where
+    /// it could mean something else. The position is in the template.
+    BadTemplate = 136, "a template cannot be rendered";
+    /// A template uses a name that is not among its `variables`, or names a secret setting: the value of a secret is never
+    /// given to a template.
+    UndeclaredVariable = 137, "a template uses a variable that it does not declare";
+    /// A file is not what it is recorded to be: it was changed or cut short after its hash was taken, or a rendering differs
+    /// from the expected one. If the change was meant, record it again.
+    ContentMismatch = 138, "a file differs from what is recorded";
+    /// Two templates write the same file, perhaps in another letter case. Give one of them another target.
+    TargetCollision = 139, "two templates write one file";
+
     /// The folder and those above it hold no `mlx.lock`. Change to the project, or make one with `mlx init NAME`.
     NoProject = 140, "not a project";
     /// A path is not relative, leaves the project, runs through a symbolic link, is not portable (reserved on Windows,

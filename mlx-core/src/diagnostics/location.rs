@@ -114,6 +114,15 @@ impl Source {
         (number(line), number(before.chars().count() + 1))
     }
 
+    /// The position of a range of bytes, as far as it lies on its first line.
+    pub fn span(self: &Arc<Self>, bytes: std::ops::Range<usize>) -> Location {
+        let (line, column) = self.line_and_column(bytes.start);
+        let end = self.text.len().min(bytes.end.max(bytes.start));
+        let covered = self.text.get(bytes.start..end).unwrap_or_default();
+        let length = covered.split(['\r', '\n']).next().unwrap_or_default().chars().count().max(1);
+        Location { source: self.clone(), line, column, length: u32::try_from(length).unwrap_or(u32::MAX) }
+    }
+
     /// The position, or the end of its line or of the text where it lies behind that: parsers count on.
     pub(crate) fn within(&self, at: Location) -> Location {
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
@@ -243,5 +252,15 @@ mod tests {
         let source = Source::new("a", "é1\rb");
         let places: Vec<_> = [0, 2, 4, 5, 99].map(|byte| source.line_and_column(byte)).into();
         assert_eq!(places, [(1, 1), (1, 2), (2, 1), (2, 2), (2, 2)]);
+    }
+
+    #[test]
+    fn a_range_of_bytes_is_a_span_of_its_first_line() {
+        let source = Source::new("a", "one\ntwo three\nfour");
+        let spans: Vec<_> = [4..7, 8..18, 99..120].map(|bytes| source.span(bytes)).into();
+        assert_eq!(
+            spans.iter().map(|at| (at.line, at.column, at.length)).collect::<Vec<_>>(),
+            [(2, 1, 3), (2, 5, 5), (3, 5, 1)]
+        );
     }
 }

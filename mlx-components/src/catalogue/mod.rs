@@ -1,0 +1,145 @@
+//! The catalogue: what components there are, and rendering them.
+//!
+//! ```
+//! use mlx_components::catalogue::Catalogue;
+//! use std::collections::BTreeMap;
+//!
+//! let catalogue = Catalogue::embedded()?;
+//! let snowflake = catalogue.find("data-sources/snowflake")?;
+//! let answers = snowflake.answers(&BTreeMap::from([("schema".to_owned(), "RAW".into())]))?;
+//! assert_eq!(answers["warehouse"], "COMPUTE_WH");
+//! assert!(!answers.contains_key("password"), "a secret is no answer");
+//! # Ok::<(), mlx_core::Error>(())
+//! ```
+
+pub mod case;
+mod component;
+mod embedded;
+mod open;
+mod ordered;
+pub mod path;
+pub mod render;
+mod text;
+mod variable;
+
+pub use component::{
+    Cargo, CargoDependency, Component, ComponentKind, Dependency, Edit, PluginTemplates, Shipped, Template,
+};
+pub use ordered::Ordered;
+pub use text::{
+    CargoName, ComponentName, Expression, Inline, KebabName, Line, RequirementText, RustPath, SnakeName, Target,
+    TemplateName,
+};
+pub use variable::{Format, Items, Variable, VariableKind};
+
+use mlx_core::{
+    Diagnostic, Error, ErrorKind, Result,
+    diagnostics::{Code, listing, nearest, quoted},
+};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, OnceLock},
+};
+
+/// Components by name.
+#[derive(Clone, Debug, Default)]
+pub struct Catalogue {
+    components: BTreeMap<String, Arc<Component>>,
+    /// What else a component is found by, and its name.
+    aliases: BTreeMap<String, String>,
+}
+
+impl Catalogue {
+    /// The catalogue that this version of the crate ships.
+    ///
+    /// # Errors
+    /// [`Invalid`](ErrorKind::Invalid) when it is malformed, which the tests of this crate rule out.
+    pub fn embedded() -> Result<&'static Catalogue> {
+        static EMBEDDED: OnceLock<Result<Catalogue, Vec<Diagnostic>>> = OnceLock::new();
+        let read = EMBEDDED.get_or_init(|| {
+            let (catalogue, found) = embedded::read();
+            if found.is_empty() { Ok(catalogue) } else { Err(found) }
+        });
+        read.as_ref().map_err(|found| Error::from_diagnostics("the catalogue", found.clone()))
+    }
+
+    fn of(components: impl IntoIterator<Item = Component>) -> Self {
+        let components: BTreeMap<_, _> =
+            components.into_iter().map(|component| (component.name.clone(), Arc::new(component))).collect();
+        let alias = |component: &Arc<Component>| {
+            let name = component.name.clone();
+            component.aliases.iter().map(|alias| (alias.to_string(), name.clone())).collect::<Vec<_>>()
+        };
+        let aliases = components.values().flat_map(alias).collect();
+        Catalogue { components, aliases }
+    }
+
+    /// This catalogue with the components of another in front: where both have a name, it is the other's.
+    #[must_use]
+    pub fn overlaid(&self, over: Catalogue) -> Catalogue {
+        let mut catalogue = self.clone();
+        catalogue.components.extend(over.components);
+        catalogue.aliases.extend(over.aliases);
+        catalogue.aliases.retain(|alias, name| {
+            let kept = catalogue.components.get(name);
+            kept.is_some_and(|component| component.aliases.iter().any(|known| known.as_str() == alias))
+        });
+        catalogue
+    }
+
+    /// The components, in the order of their names.
+    pub fn components(&self) -> impl Iterator<Item = &Component> {
+        self.components.values().map(AsRef::as_ref)
+    }
+
+    /// The component of this name or alias. `data-source/snowflake` is found too where `data-source` is an alias.
+    ///
+    /// # Errors
+    /// [`NotFound`](ErrorKind::NotFound), with the nearest name.
+    pub fn find(&self, name: &str) -> Result<&Component> {
+        if let Some(component) = self.look_up(name) {
+            return Ok(component);
+        }
+        let known = || self.components.keys().chain(self.aliases.keys()).map(String::as_str);
+        let found = Diagnostic::error(
+            Code::UnknownComponent,
+            format!("there is no component {}", quoted(&name.escape_debug().to_string())),
+        );
+        let found = match nearest(name, known()) {
+            Some(near) => found.help(format!("did you mean `{near}`?")),
+            None => found,
+        };
+        let found = found.help(format!("the components are {}", listing(self.components.keys().map(String::as_str))));
+        Err(Error::from_diagnostics("the catalogue", vec![found]).with_kind(ErrorKind::NotFound))
+    }
+
+    fn look_up(&self, name: &str) -> Option<&Component> {
+        let named = |name: &str| self.components.get(self.aliases.get(name).map_or(name, String::as_str));
+        let component = named(name).or_else(|| {
+            let (section, variant) = name.split_once('/')?;
+            self.components.get(&format!("{}/{variant}", named(section)?.name))
+        });
+        component.map(AsRef::as_ref)
+    }
+
+    /// The variants of a component, in the order of their names: `data-sources/snowflake` is one of `data-sources`.
+    pub fn variants<'c>(&'c self, component: &Component) -> impl Iterator<Item = &'c Component> + use<'c> {
+        let prefix = format!("{}/", component.name);
+        self.components().filter(move |other| other.name.starts_with(&prefix))
+    }
+
+    /// The variant of a component by its last name: `snowflake` of `data-sources`.
+    pub fn variant(&self, component: &Component, name: &str) -> Option<&Component> {
+        self.components.get(&format!("{}/{name}", component.name)).map(AsRef::as_ref)
+    }
+
+    /// The text of `registry.json` for these components.
+    pub fn registry(&self) -> String {
+        let registry = mlx_core::json!({
+            "$schema": "schemas/registry.schema.json",
+            "version": 1,
+            "components": self.components().map(Component::entry).collect::<Vec<_>>(),
+        });
+        format!("{registry:#}\n")
+    }
+}
