@@ -1,12 +1,12 @@
 //! A component, as its `component.json` says.
 
 use super::{
-    Catalogue,
+    Catalogue, case,
     ordered::Ordered,
     render,
     text::{
-        CargoName, ComponentName, DependencyText, Expression, Inline, KebabName, Line, RequirementText, RustPath,
-        SnakeName, Target, TemplateName, VersionText, split_dependency,
+        CargoName, ComponentName, DependencyText, Expression, Inline, KebabName, Line, PLUGIN_TYPE, RequirementText,
+        RustPath, SnakeName, Target, TemplateName, VersionText, split_dependency,
     },
     variable::Variable,
 };
@@ -131,13 +131,36 @@ pub struct CargoDependency {
 }
 
 /// What a component adds for each plugin that is made of it.
-#[derive(Clone, Debug, PluginConfig)]
+#[derive(Clone, Debug, Default, PluginConfig)]
 pub struct PluginTemplates {
     /// The plugin type, where there is no choice.
     #[config(rename = "type")]
     pub kind: Option<SnakeName>,
     /// The name of the plugin where none is asked for.
     pub name: Option<KebabName>,
+    /// What the plugin can do, as its registration says.
+    #[config(default)]
+    pub capabilities: Vec<Line>,
+    /// The plugins and capabilities that it cannot run beside.
+    #[config(default)]
+    pub conflicts_with: Vec<Line>,
+    /// What it needs to run: a plugin, `type:…`, `capability:…`.
+    #[config(default)]
+    pub requires: Vec<Line>,
+    /// What it uses if it is there.
+    #[config(default)]
+    pub optional: Vec<Line>,
+    /// The formats of data that it exchanges.
+    #[config(default)]
+    pub data_formats: Vec<Line>,
+    /// How it is replaced while the program runs: `overlap`, `handover` or `restart`.
+    #[config(one_of = ["overlap", "handover", "restart"])]
+    pub swap: Option<String>,
+    /// Whether it runs only with an account somewhere, so that a new project has it switched off.
+    #[config(default)]
+    pub account: bool,
+    /// Settings with which its tests start it. What they hold is made up, for secrets too.
+    pub example: Option<BTreeMap<String, JsonValue>>,
     /// The files.
     #[config(default)]
     pub templates: Vec<Template>,
@@ -157,6 +180,8 @@ pub struct Shipped {
     /// The package.
     #[config(rename = "crate")]
     pub package: CargoName,
+    /// The plugin's name there.
+    pub name: Option<KebabName>,
     /// Its feature.
     pub feature: CargoName,
     /// The module that has the plugin.
@@ -360,7 +385,7 @@ impl Component {
     pub fn config_type(&self) -> Option<String> {
         let (section, last) = self.name.split_once('/').unwrap_or(("services", &self.name));
         let named = self.embedded && !self.config_schema.is_empty();
-        named.then(|| format!("mlx_components::{}::{}", super::case::snake(section), super::case::upper_camel(last)))
+        named.then(|| format!("mlx_components::{}::{}", case::snake(section), case::upper_camel(last)))
     }
 
     /// Completes answers with the defaults, and checks all of them. A setting that has neither is null; the settings of a
@@ -406,28 +431,68 @@ impl Component {
         }
     }
 
-    /// What templates get of complete answers: each under its name, and `component` with `name`, `version`, `config_type` and
-    /// `settings`. `settings` describes the `config_schema`, secrets included, without the value of any.
-    pub fn context(&self, answers: &BTreeMap<String, JsonValue>) -> serde_json::Map<String, JsonValue> {
+    /// What templates get: each answer under its name, completed with the defaults, and `component` with `name`, `version`,
+    /// `config_type` and `settings`. `settings` describes the `config_schema`, secrets included: `name`, `type`, `description`,
+    /// `required`, `secret`, `default`, `value`, and `answer` where one was given; a secret has neither of these two.
+    ///
+    /// # Errors
+    /// As [`answers`](Component::answers).
+    pub fn context(&self, given: &BTreeMap<String, JsonValue>) -> Result<serde_json::Map<String, JsonValue>> {
+        let mut context: serde_json::Map<_, _> = self.answers(given)?.into_iter().collect();
         let described = |(name, setting): (&str, &Variable)| {
-            json!({
+            let mut described = json!({
                 "name": name,
                 "type": setting.kind.as_str(),
                 "description": setting.description,
                 "required": setting.required,
                 "secret": setting.secret,
                 "default": setting.default,
-                "value": if setting.secret { None } else { answers.get(name) },
-            })
+            });
+            if !setting.secret {
+                described["value"] = context.get(name).cloned().unwrap_or_default();
+                if let Some(answer) = given.get(name) {
+                    described["answer"] = answer.clone();
+                }
+            }
+            described
         };
+        let settings: Vec<_> = self.config_schema.iter().map(described).collect();
         let component = json!({
             "name": self.name,
             "version": self.version.to_string(),
             "config_type": self.config_type(),
-            "settings": self.config_schema.iter().map(described).collect::<Vec<_>>(),
+            "settings": settings,
         });
-        let answered = self.questions().filter_map(|(name, _)| Some((name.to_owned(), answers.get(name)?.clone())));
-        answered.chain([("component".to_owned(), component)]).collect()
+        context.insert("component".to_owned(), component);
+        Ok(context)
+    }
+
+    /// What templates of a plugin get as `plugin`, beside what the component says of it: `type`, `name`, `id`, `module`,
+    /// `struct_name`, `config_name`, `contract`, and `description`.
+    pub fn plugin_context(&self, kind: &str, name: &str, id: &str) -> JsonValue {
+        let none = PluginTemplates::default();
+        let plugin = self.plugin.as_ref().unwrap_or(&none);
+        let list = |lines: &[Line]| lines.iter().map(ConfigValue::write).collect::<Vec<_>>();
+        let struct_name = case::upper_camel(name);
+        json!({
+            "type": kind,
+            "name": name,
+            "id": id,
+            "module": case::snake(name),
+            "config_name": format!("{struct_name}Config"),
+            "struct_name": struct_name,
+            "contract": case::upper_camel(kind),
+            "description": self.description,
+            "capabilities": list(&plugin.capabilities),
+            "conflicts_with": list(&plugin.conflicts_with),
+            "requires": list(&plugin.requires),
+            "optional": list(&plugin.optional),
+            "data_formats": list(&plugin.data_formats),
+            "swap": plugin.swap,
+            "account": plugin.account,
+            "example": plugin.example,
+            "shipped": plugin.shipped.as_ref().map(ConfigValue::write),
+        })
     }
 
     /// What its own file says of it in `registry.json`.
@@ -448,6 +513,14 @@ impl Component {
             "compatibility": self.compatibility.iter().map(|(name, range)| (name.clone(), range.to_string())).collect::<BTreeMap<_, _>>(),
             "files": files,
         })
+    }
+
+    /// The files that a template's name stands for: one for each plugin type, where it says so.
+    pub(super) fn names_of<'n>(&'n self, name: &'n TemplateName) -> Vec<String> {
+        match name.contains(PLUGIN_TYPE) {
+            true => self.generates_plugin_types.iter().map(|kind| name.replace(PLUGIN_TYPE, kind)).collect(),
+            false => vec![name.to_string()],
+        }
     }
 
     /// Every template that is rendered, with whether it is for a plugin.
@@ -492,8 +565,8 @@ impl ComponentFile {
         {
             let message = if AMBIENT.contains(&name) {
                 format!("`{name}` is what every template has already")
-            } else if !super::case::is_rust_identifier(&name.replace('-', "_"))
-                && !super::case::is_rust_identifier(&format!("{name}_"))
+            } else if !case::is_rust_identifier(&name.replace('-', "_"))
+                && !case::is_rust_identifier(&format!("{name}_"))
             {
                 format!("`{}` is no name of a variable", name.escape_debug())
             } else {
@@ -596,6 +669,19 @@ impl Template {
         applies(self.when.as_ref(), context)
     }
 
+    /// Its text.
+    ///
+    /// # Errors
+    /// As [`Component::template`].
+    pub fn source<'c>(
+        &self,
+        component: &'c Component,
+        catalogue: &'c Catalogue,
+        context: &JsonValue,
+    ) -> Result<&'c Arc<Source>> {
+        component.template(catalogue, &named(&self.name, context))
+    }
+
     /// The file of the project that it becomes.
     ///
     /// # Errors
@@ -629,7 +715,9 @@ impl Edit {
     pub fn entry(&self, component: &Component, catalogue: &Catalogue, context: &JsonValue) -> Result<String> {
         match (&self.text, &self.template) {
             (Some(text), _) => render::inline(text, context),
-            (None, Some(name)) => Ok(render::render(component.template(catalogue, name)?, context)?.text),
+            (None, Some(name)) => {
+                Ok(render::render(component.template(catalogue, &named(name, context))?, context)?.text)
+            }
             (None, None) => Ok(String::new()),
         }
     }
@@ -643,6 +731,11 @@ impl CargoDependency {
     pub fn applies(&self, context: &JsonValue) -> Result<bool> {
         applies(self.when.as_ref(), context)
     }
+}
+
+/// The name of a template's file for a plugin.
+fn named(name: &TemplateName, context: &JsonValue) -> String {
+    name.replace(PLUGIN_TYPE, context["plugin"]["type"].as_str().unwrap_or_default())
 }
 
 fn applies(when: Option<&Expression>, context: &JsonValue) -> Result<bool> {

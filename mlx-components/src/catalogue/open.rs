@@ -588,12 +588,7 @@ impl Catalogue {
             let mut all = ambient(of_plugin);
             all.extend(&questions);
             if let Some(name) = &edit.template {
-                match component.template(self, name) {
-                    Ok(source) => check_source(component, source, &all, of_plugin, found),
-                    Err(error) => {
-                        found.extend(error.diagnostics().iter().cloned().map(|found| found.at(name.location())))
-                    }
-                }
+                self.check_sources(component, name, &all, of_plugin, found);
             }
             let texts = [
                 Some((edit.file.as_str(), edit.file.location())),
@@ -608,6 +603,25 @@ impl Catalogue {
                 let used = render::undeclared_in_expression(when);
                 let missing = used.iter().filter(|name| !all.contains(name.as_str()));
                 found.extend(missing.map(|name| undeclared(component, name, of_plugin).at(when.location())));
+            }
+        }
+    }
+}
+
+impl Catalogue {
+    /// Checks the files that a template's name stands for.
+    fn check_sources(
+        &self,
+        component: &Component,
+        name: &super::TemplateName,
+        given: &BTreeSet<&str>,
+        of_plugin: bool,
+        found: &mut Vec<Diagnostic>,
+    ) {
+        for file in component.names_of(name) {
+            match component.template(self, &file) {
+                Ok(source) => check_source(component, source, given, of_plugin, found),
+                Err(error) => found.extend(error.diagnostics().iter().cloned().map(|found| found.at(name.location()))),
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The template language: [minijinja](https://docs.rs/minijinja), without anything that reads files or runs code.
 //!
-//! An undefined name is an error, a template may do a bounded amount of work, and these filters put a text where it can mean
+//! A block (`{% … %}`) that has its line for itself leaves no line behind. An undefined name is an error, a template may do a bounded amount of work, and these filters put a text where it can mean
 //! nothing else:
 //!
 //! | filter | gives |
@@ -9,6 +9,7 @@
 //! | `rust_ident` | the text, if it is an identifier of Rust; else an error |
 //! | `snake_case`, `kebab_case`, `upper_camel_case` | the name in that case |
 //! | `toml_str`, `yaml_str`, `json_str` | a quoted text of TOML, YAML or JSON |
+//! | `json` | any value as JSON |
 //! | `doc` | one line that can stand in a comment |
 
 use super::{
@@ -78,6 +79,9 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment.add_filter("toml_str", |text: String| quoted(&text));
     environment.add_filter("yaml_str", |text: String| quoted(&text));
     environment.add_filter("json_str", |text: String| quoted(&text));
+    environment.add_filter("json", |value: minijinja::Value| {
+        serde_json::to_string(&value).map_err(|error| minijinja::Error::new(Fault::BadSerialization, error.to_string()))
+    });
     environment.add_filter("doc", |text: String| one_line(&text));
     environment
 });

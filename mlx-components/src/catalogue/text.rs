@@ -183,8 +183,10 @@ texts! {
         false => fault(Code::InvalidValue, "is no name in kebab case", "a name is of small letters, digits and `-`: `rest-api`"),
     };
 
-    /// The name of a template's file below `templates`, or `component:name` for one of another component.
+    /// The name of a template's file below `templates`, or `component:name` for one of another component. `{{ plugin.type }}`
+    /// may stand in it.
     pub TemplateName = r"\.template$", |text| {
+        let text = &*text.replace(PLUGIN_TYPE, "x");
         let file = match text.split_once(':') {
             Some((component, file)) => {
                 ComponentName::check(component)?;
@@ -234,6 +236,9 @@ texts! {
         }
     };
 }
+
+/// What stands in the name of a template for the type of the plugin.
+pub(super) const PLUGIN_TYPE: &str = "{{ plugin.type }}";
 
 const TEMPLATE: &str = "`{{ name }}` stands for an answer, `{% if … %}` … `{% endif %}` for a choice";
 
