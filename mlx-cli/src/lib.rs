@@ -17,3 +17,6 @@ pub mod plugins_json;
 mod position;
 pub mod project;
 pub mod region;
+pub mod remove;
+pub mod status;
+pub mod update;

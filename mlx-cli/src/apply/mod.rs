@@ -68,7 +68,8 @@ pub struct Recovered {
 /// Does what the plan says, all of it or nothing.
 ///
 /// # Errors
-/// [`Code::Stale`] when a file is not what the plan was made on, with all such files; [`Code::Busy`] when another process
+/// [`Code::Stale`] when a file is not what the plan was made on, with all such files; [`Code::UpdatePending`] while an update has
+/// conflicts, unless the plan ends that; [`Code::Busy`] when another process
 /// works on the project; [`Code::Unrecovered`] after an interrupted change; [`Code::UnsafePath`]; a failure of the file system,
 /// after which the project is as before.
 pub fn apply(project: &Project, plan: &Plan) -> Result<Applied> {
@@ -85,6 +86,9 @@ pub fn apply_with(project: &Project, plan: &Plan, steps: &mut dyn Steps) -> Resu
         let message =
             format!("the plan is of the project `{}`, this is `{}`", plan.project, project.lock().project.name);
         return Err(Error::from_diagnostics("the plan", vec![Diagnostic::error(Code::BadPlan, message)]));
+    }
+    if !plan.operations.iter().any(|operation| operation.path == ProjectPath::pending()) {
+        crate::update::check_settled(project)?;
     }
     let applied = Applied { operations: plan.operations.len(), sha256: plan.sha256() };
     if plan.is_empty() {

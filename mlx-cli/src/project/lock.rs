@@ -120,6 +120,9 @@ pub struct Installed {
 pub struct LockedFile {
     /// Where it is.
     pub path: ProjectPath,
+    /// Where the template puts it, if the user moved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<ProjectPath>,
     /// The template's name within the component, or `component:template`.
     pub template: String,
     /// The version of the component that it is of: a file whose update was put off keeps its own.
@@ -261,6 +264,13 @@ impl Lock {
     }
 }
 
+impl LockedFile {
+    /// Where the template puts it.
+    pub fn target(&self) -> &ProjectPath {
+        self.target.as_ref().unwrap_or(&self.path)
+    }
+}
+
 impl Installed {
     /// A component of this version that has nothing yet.
     pub fn new(component: impl Into<String>, version: Version) -> Self {
@@ -307,6 +317,7 @@ mod tests {
             ]),
             files: vec![LockedFile {
                 path: ProjectPath::new(path).unwrap(),
+                target: None,
                 template: "app.rs.template".to_owned(),
                 version: Version::new(1, 2, 3),
                 rendered: Sha256::of("x"),

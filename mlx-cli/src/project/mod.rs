@@ -4,12 +4,14 @@ mod lock;
 mod path;
 mod sha256;
 mod tree;
+mod walk;
 
 pub use lock::{Installed, Lock, LockedEdit, LockedFile, MlxSource, ProjectInfo};
 pub use path::ProjectPath;
 pub(crate) use path::fold;
 pub use sha256::Sha256;
 pub use tree::Tree;
+pub use walk::Found;
 
 use cap_std::{ambient_authority, fs::Dir};
 use mlx_core::{

@@ -10,6 +10,8 @@ use std::{fmt, path::Path};
 /// The most bytes a path may have: with a project folder before it, it has to fit what Windows takes.
 const LONGEST: usize = 240;
 
+const PENDING: &str = ".mlx/update.json";
+
 /// A path of a file in a project: relative, with forward slashes, and portable.
 ///
 /// It is refused when it is empty, absolute, has a drive, `.`, `..` or empty segments, backslashes, characters that Windows
@@ -61,6 +63,11 @@ impl ProjectPath {
         ProjectPath(format!(".mlx/base/{sha256}"))
     }
 
+    /// Where an update whose conflicts are not resolved yet is kept.
+    pub(crate) fn pending() -> Self {
+        ProjectPath(PENDING.to_owned())
+    }
+
     /// The path as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -91,7 +98,7 @@ impl ProjectPath {
         fold(&self.0)
     }
 
-    /// Whether it is a pristine render, which is kept for updates and shown to no one.
+    /// Whether it is a pristine render, or another file that is kept for updates and shown to no one.
     pub fn is_base(&self) -> bool {
         self.0.starts_with(".mlx/")
     }
@@ -131,8 +138,7 @@ fn fault(path: &str) -> Option<String> {
         return Some(fault);
     }
     let first = segments.next().unwrap_or_default();
-    let rest = path.get(first.len()..).unwrap_or_default();
-    if first.eq_ignore_ascii_case(".mlx") && !is_base(first, rest) {
+    if first.eq_ignore_ascii_case(".mlx") && !is_kept(path) {
         return fault("`.mlx` is kept by the command itself");
     }
     None
@@ -156,8 +162,8 @@ fn segment_fault(segment: &str) -> Option<String> {
     Some(fault.to_owned())
 }
 
-fn is_base(first: &str, rest: &str) -> bool {
-    first == ".mlx" && rest.strip_prefix("/base/").is_some_and(|name| super::Sha256::parse(name).is_some())
+fn is_kept(path: &str) -> bool {
+    path == PENDING || path.strip_prefix(".mlx/base/").is_some_and(|name| super::Sha256::parse(name).is_some())
 }
 
 /// Control characters, what reorders or joins text without being seen, and combining marks: of a letter and its mark there is

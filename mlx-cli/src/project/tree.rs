@@ -366,6 +366,7 @@ mod tests {
         assert_eq!(tree.base(&kept).unwrap().unwrap(), b"kept");
         let file = LockedFile {
             path: path("a.rs"),
+            target: None,
             template: "a".to_owned(),
             version: Version::new(1, 0, 0),
             rendered: kept,

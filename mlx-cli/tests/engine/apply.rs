@@ -63,7 +63,7 @@ fn lock() -> Lock {
 
 fn locked(path_of: &str, base: mlx_cli::project::Sha256) -> LockedFile {
     let version = Version::new(1, 0, 0);
-    LockedFile { path: path(path_of), template: "t".to_owned(), version, rendered: base, base }
+    LockedFile { path: path(path_of), target: None, template: "t".to_owned(), version, rendered: base, base }
 }
 
 /// A way to a project, and a plan for it.

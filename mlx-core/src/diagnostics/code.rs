@@ -254,6 +254,27 @@ codes! {
     /// A file is to be created where the project has one already, or two paths differ in nothing but case. Move the file,
     /// or choose another name.
     Occupied = 154, "a file is in the way";
+
+    /// An earlier `mlx update` left conflicts. Resolve them and run `mlx update --continue`, or give the update up with
+    /// `mlx update --abort`; until then, nothing else changes the project.
+    UpdatePending = 155, "an update waits for its conflicts to be resolved";
+    /// A file still has the markers of a conflict, or still lies beside the file that it could not be merged into. Resolve the
+    /// conflict: take from both sides what is needed, and delete the markers, or the file beside.
+    ConflictsLeft = 156, "conflicts are left";
+    /// There is no update to continue or to give up: the last one had no conflicts, or is finished.
+    NoPendingUpdate = 157, "no update waits";
+    /// A component or plugin cannot be removed because others of the project need it. Remove those first.
+    StillNeeded = 158, "it is needed by others";
+    /// The project has no such component or plugin. `mlx status` shows what it has.
+    NotInstalled = 159, "the project does not have it";
+    /// The pristine render of a file, which is kept in `.mlx/base`, is gone or was changed, so the file cannot be merged with
+    /// what its template has become. Restore it from version control.
+    BaseLost = 160, "a pristine render is lost";
+    /// What a component had put into a region of a file, or into `Cargo.toml`, is no longer there as it was. It is left alone; if the
+    /// template has changed since, the change is to be made by hand.
+    EntryChanged = 161, "an entry was changed by hand";
+    /// Code of the project mentions a module that was removed with a component. Change it; the compiler shows the places.
+    StillMentioned = 162, "code mentions what is removed";
 }
 
 impl Code {

@@ -1,0 +1,238 @@
+//! Removing a component, or a plugin made of one.
+
+use crate::{
+    plugins_json,
+    project::{Installed, ProjectPath, Tree},
+    region,
+    status::locate,
+    update,
+};
+use mlx_core::{
+    Diagnostic, Error, ErrorKind, JsonValue, Result,
+    diagnostics::{Code, listing, nearest},
+    json,
+};
+use std::collections::BTreeSet;
+
+/// What a removal does.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Removed {
+    /// What goes: `data-sources/snowflake`, or `plugin-registry (ml_platform/databricks)`.
+    pub id: String,
+    /// Files that go.
+    pub deleted: Vec<ProjectPath>,
+    /// Files that the user changed or moved: from where to where they are put aside.
+    pub kept: Vec<(ProjectPath, ProjectPath)>,
+    /// Crates in `Cargo.toml` that nothing else needs.
+    pub dependencies: Vec<String>,
+    /// Components that were added for this one, and that nothing needs any more.
+    pub unneeded: Vec<String>,
+}
+
+impl Removed {
+    /// The removal as JSON.
+    pub fn to_json(&self) -> JsonValue {
+        let kept: Vec<_> = self.kept.iter().map(|(from, to)| json!({"from": from, "to": to})).collect();
+        json!({
+            "removed": self.id, "deleted": self.deleted, "kept": kept,
+            "dependencies": self.dependencies, "unneeded": self.unneeded,
+        })
+    }
+}
+
+/// Removes a component (`api-serving`) or a plugin (`ml_platform/databricks`) in the tree.
+///
+/// Files that are as they were generated are deleted. A file that was changed by hand is not: it is renamed to end in `.kept`, where
+/// no compiler looks at it. Entries in regions go if they are as they were, and crates if no other component has added them.
+/// `needs` names the components that an entry of the
+/// lock depends on.
+///
+/// # Errors
+/// [`Code::NotInstalled`], with the nearest name; [`Code::StillNeeded`], with each that needs it; [`Code::UpdatePending`]; as of
+/// [`Tree::read`].
+pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec<String>) -> Result<Removed> {
+    update::check_settled(tree.project())?;
+    let gone = find(tree, name)?;
+    let rest: Vec<Installed> =
+        tree.lock().components.iter().filter(|installed| installed.id() != gone.id()).cloned().collect();
+    check_unneeded(&gone, &rest, &needs)?;
+
+    let mut removed = Removed { id: gone.id(), ..Removed::default() };
+    let why = format!("remove {}", gone.id());
+    let located = locate(tree, |installed| installed.id() == gone.id())?;
+    for found in located.into_values() {
+        if found.content.is_none() {
+            continue;
+        }
+        let path = found.path().clone();
+        if found.is_pristine() && !found.was_moved() {
+            tree.remove(path.clone(), why.clone());
+            removed.deleted.push(path);
+        } else {
+            let aside = aside(tree, &path)?;
+            tree.rename(&path, aside.clone(), why.clone())?;
+            tree.note(format!("`{path}` was changed by hand, and is kept as `{aside}`"));
+            removed.kept.push((path, aside));
+        }
+    }
+    for edit in &gone.edits {
+        let Some(text) = tree.read_text(&edit.file)? else { continue };
+        match region::remove(&edit.file, &text, &edit.region, &edit.text)? {
+            Some(without) => tree.write(edit.file.clone(), without, why.clone()),
+            None => tree.warn(
+                Diagnostic::warning(
+                    Code::EntryChanged,
+                    format!("`{}`, region `{}`: what was put there was changed, and stays", edit.file, edit.region),
+                )
+                .help(format!("remove by hand what is left of:\n{}", edit.text)),
+            ),
+        }
+    }
+    unlist_plugins(tree, &gone, &why)?;
+    let needed: BTreeSet<&String> = rest.iter().flat_map(|other| &other.dependencies).collect();
+    let released: Vec<String> = gone.dependencies.iter().filter(|name| !needed.contains(name)).cloned().collect();
+    let manifest = ProjectPath::new(update::MANIFEST)?;
+    if let Some(text) = tree.read_text(&manifest)? {
+        let edited = update::release(&manifest, text.clone(), released.iter())?;
+        if edited != text {
+            tree.write(manifest, edited, why.clone());
+            removed.dependencies = released;
+        }
+    }
+    mentions(tree, &gone)?;
+    tree.lock_mut().components.retain(|installed| installed.id() != gone.id());
+    removed.unneeded = unneeded(&gone, &rest, &needs);
+    for name in &removed.unneeded {
+        tree.note(format!("nothing needs `{name}` any more: `mlx remove {name}`"));
+    }
+    Ok(removed)
+}
+
+fn find(tree: &Tree<'_>, name: &str) -> Result<Installed> {
+    let lock = tree.lock();
+    if let Some(found) = lock.instance(name).or_else(|| lock.find(name, None)) {
+        return Ok(found.clone());
+    }
+    let mut with_name = lock.components.iter().filter(|installed| installed.component == name);
+    if let (Some(only), None) = (with_name.next(), with_name.next()) {
+        return Ok(only.clone());
+    }
+    let known: Vec<&str> =
+        lock.components.iter().map(|installed| installed.instance.as_deref().unwrap_or(&installed.component)).collect();
+    let found = Diagnostic::error(Code::NotInstalled, format!("the project has no `{}`", name.escape_debug()));
+    let found = match nearest(name, known.iter().copied()) {
+        Some(near) => found.help(format!("did you mean `{near}`?")),
+        None => found,
+    };
+    let found = found.help(format!("it has {}", listing(known)));
+    Err(Error::from_diagnostics("the project", vec![found]).with_kind(ErrorKind::NotFound))
+}
+
+fn check_unneeded(gone: &Installed, rest: &[Installed], needs: &impl Fn(&Installed) -> Vec<String>) -> Result<()> {
+    // Another entry of the same component still gives what is needed.
+    if gone.instance.is_some() && rest.iter().any(|other| other.component == gone.component) {
+        return Ok(());
+    }
+    let dependent = |other: &&Installed| {
+        (gone.instance.is_none() && other.component == gone.component) || needs(other).contains(&gone.component)
+    };
+    let found: Vec<Diagnostic> = rest
+        .iter()
+        .filter(dependent)
+        .map(|other| {
+            let name = other.instance.as_deref().unwrap_or(&other.component);
+            Diagnostic::error(Code::StillNeeded, format!("`{}` needs `{}`", other.id(), gone.component))
+                .help(format!("remove it first: `mlx remove {name}`"))
+        })
+        .collect();
+    match found.is_empty() {
+        true => Ok(()),
+        false => Err(Error::from_diagnostics(format!("`{}`", gone.id()), found)),
+    }
+}
+
+/// What was added only because of `gone`.
+fn unneeded(gone: &Installed, rest: &[Installed], needs: &impl Fn(&Installed) -> Vec<String>) -> Vec<String> {
+    let needed: BTreeSet<String> = rest.iter().flat_map(needs).collect();
+    let wanted = needs(gone);
+    let orphan = |other: &&Installed| {
+        other.instance.is_none()
+            && !other.requested
+            && wanted.contains(&other.component)
+            && !needed.contains(&other.component)
+            && !rest.iter().any(|plugin| plugin.instance.is_some() && plugin.component == other.component)
+    };
+    rest.iter().filter(orphan).map(|other| other.component.clone()).collect()
+}
+
+/// A free path for a file that the user changed.
+fn aside(tree: &Tree<'_>, path: &ProjectPath) -> Result<ProjectPath> {
+    let mut number = 1;
+    loop {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let aside = ProjectPath::new(&format!("{path}.kept{suffix}"))?;
+        if !tree.exists(&aside)? {
+            return Ok(aside);
+        }
+        number += 1;
+    }
+}
+
+fn unlist_plugins(tree: &mut Tree<'_>, gone: &Installed, why: &str) -> Result<()> {
+    let path = ProjectPath::new(plugins_json::FILE)?;
+    let Some(text) = tree.read_text(&path)? else { return Ok(()) };
+    let mut new = text.clone();
+    for plugin in &gone.plugins {
+        if let Some((kind, name)) = plugin.split_once('/') {
+            new = plugins_json::remove(&new, kind, name)?;
+        }
+    }
+    if new != text {
+        tree.write(path, new, why);
+    }
+    Ok(())
+}
+
+/// Warns of Rust code that goes on mentioning a module of the component.
+fn mentions(tree: &mut Tree<'_>, gone: &Installed) -> Result<()> {
+    let modules: BTreeSet<String> = gone.edits.iter().flat_map(|edit| edit.text.lines()).filter_map(module).collect();
+    if modules.is_empty() {
+        return Ok(());
+    }
+    let mut warnings = Vec::new();
+    for file in tree.project().files()? {
+        if !file.path.as_str().ends_with(".rs") {
+            continue;
+        }
+        let Some(content) = tree.read(&file.path)? else { continue };
+        let text = String::from_utf8_lossy(&content);
+        for module in &modules {
+            let uses = |line: &str| mentions_module(line, module);
+            if let Some(line) = text.lines().position(uses) {
+                let message = format!("`{}`, line {}, mentions the module `{module}`", file.path, line + 1);
+                warnings
+                    .push(Diagnostic::warning(Code::StillMentioned, message).help("change it: the module is removed"));
+            }
+        }
+    }
+    warnings.into_iter().for_each(|warning| tree.warn(warning));
+    Ok(())
+}
+
+/// The module that a line declares.
+fn module(line: &str) -> Option<String> {
+    let line = line.trim().strip_suffix(';')?;
+    let line = line.strip_prefix("pub(crate) ").or_else(|| line.strip_prefix("pub ")).unwrap_or(line);
+    Some(line.strip_prefix("mod ")?.trim().to_owned())
+}
+
+/// Whether the line has `module::` or `::module`, as a word.
+fn mentions_module(line: &str, module: &str) -> bool {
+    let word = |c: char| c.is_alphanumeric() || c == '_';
+    let code = line.split("//").next().unwrap_or(line);
+    code.match_indices(module).any(|(at, _)| {
+        let (before, after) = (&code[..at], &code[at + module.len()..]);
+        let alone = !before.ends_with(word) && !after.starts_with(word);
+        alone && (after.starts_with("::") || before.ends_with("::"))
+    })
+}

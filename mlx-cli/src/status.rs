@@ -1,0 +1,352 @@
+//! What became of the files that components made.
+
+use crate::{
+    manifest::{self, Section},
+    merge, plugins_json,
+    project::{Installed, Lock, LockedFile, Project, ProjectPath, Sha256, Tree},
+    region,
+    update::{self, Pending},
+};
+use mlx_core::{Diagnostic, JsonValue, Result, diagnostics::Code, json};
+use semver::Version;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What became of a file since it was generated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileState {
+    /// It is as it was generated, but for what other components put into its regions.
+    Pristine,
+    /// It was changed by hand.
+    Edited,
+    /// It was moved by hand, perhaps edited too.
+    Moved {
+        /// Where it is now.
+        to: ProjectPath,
+        /// Whether it was changed.
+        edited: bool,
+    },
+    /// It was deleted.
+    Missing,
+}
+
+impl FileState {
+    /// `pristine`, `edited`, `moved` or `missing`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            FileState::Pristine => "pristine",
+            FileState::Edited => "edited",
+            FileState::Moved { .. } => "moved",
+            FileState::Missing => "missing",
+        }
+    }
+}
+
+/// A file that a component made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileStatus {
+    /// Where it was made.
+    pub path: ProjectPath,
+    /// What became of it.
+    pub state: FileState,
+    /// The version of the component that it is of.
+    pub version: Version,
+    /// Whether it stayed at an earlier version than its component.
+    pub behind: bool,
+}
+
+/// A component or plugin of the project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentStatus {
+    /// Its name; of a plugin, `component (type/name)`.
+    pub id: String,
+    /// Its version in the project.
+    pub version: Version,
+    /// The version of the catalogue, if that is another.
+    pub available: Option<Version>,
+    /// Its files.
+    pub files: Vec<FileStatus>,
+}
+
+/// What is in a project.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The components, in the order of the lock.
+    pub components: Vec<ComponentStatus>,
+    /// Files that no component made.
+    pub foreign: Vec<ProjectPath>,
+    /// Files in which an update left conflicts.
+    pub conflicts: Vec<ProjectPath>,
+}
+
+/// Looks at a project. `available` gives the version of a component in the catalogue.
+///
+/// # Errors
+/// As of [`Project::read`] and [`Project::files`].
+pub fn status(project: &Project, available: impl Fn(&Installed) -> Option<Version>) -> Result<Status> {
+    let tree = project.tree();
+    let mut located = locate(&tree, |_| true)?;
+    let mut own: BTreeSet<ProjectPath> = BTreeSet::new();
+    let mut components = Vec::new();
+    for installed in &project.lock().components {
+        let mut files = Vec::new();
+        for file in &installed.files {
+            let Some(found) = located.remove(&file.path) else { continue };
+            own.extend([file.path.clone(), found.path().clone()]);
+            let behind = file.version < installed.version;
+            files.push(FileStatus {
+                path: file.path.clone(),
+                state: found.state(),
+                version: file.version.clone(),
+                behind,
+            });
+        }
+        components.push(ComponentStatus {
+            id: installed.id(),
+            version: installed.version.clone(),
+            available: available(installed).filter(|version| *version != installed.version),
+            files,
+        });
+    }
+    let made = |path: &ProjectPath| own.contains(path) || made_by_mlx(path);
+    let foreign = project.files()?.into_iter().map(|file| file.path).filter(|path| !made(path)).collect();
+    let conflicts = Pending::of(project)?.map(|pending| pending.conflicts().to_vec()).unwrap_or_default();
+    Ok(Status { components, foreign, conflicts })
+}
+
+fn made_by_mlx(path: &ProjectPath) -> bool {
+    [crate::project::LOCK_FILE, plugins_json::FILE, "Cargo.lock"].contains(&path.as_str())
+}
+
+impl Status {
+    /// Whether everything is there, of the version of the catalogue, and without conflicts. What was changed by hand is in
+    /// order.
+    pub fn is_current(&self) -> bool {
+        let current = |component: &ComponentStatus| {
+            let files = &component.files;
+            component.available.is_none() && files.iter().all(|file| !file.behind && file.state != FileState::Missing)
+        };
+        self.conflicts.is_empty() && self.components.iter().all(current)
+    }
+
+    /// The status as JSON.
+    pub fn to_json(&self) -> JsonValue {
+        let file = |file: &FileStatus| {
+            let (to, edited) = match &file.state {
+                FileState::Moved { to, edited } => (Some(to.as_str()), *edited),
+                other => (None, *other == FileState::Edited),
+            };
+            json!({
+                "path": file.path, "state": file.state.as_str(), "to": to, "edited": edited,
+                "version": file.version.to_string(), "behind": file.behind,
+            })
+        };
+        let component = |component: &ComponentStatus| {
+            json!({
+                "component": component.id,
+                "version": component.version.to_string(),
+                "available": component.available.as_ref().map(Version::to_string),
+                "files": component.files.iter().map(file).collect::<Vec<_>>(),
+            })
+        };
+        json!({
+            "current": self.is_current(),
+            "components": self.components.iter().map(component).collect::<Vec<_>>(),
+            "foreign": self.foreign,
+            "conflicts": self.conflicts,
+        })
+    }
+}
+
+/// Recomputes every hash that the lock names, without the catalogue: that the pristine renders are there and whole, that the
+/// entries in regions and in `plugins.json` are, and that no conflict is left. Empty when all is in order. That a file was
+/// changed by hand is in order.
+///
+/// # Errors
+/// As of [`Project::read`].
+pub fn verify(project: &Project) -> Result<Vec<Diagnostic>> {
+    let tree = project.tree();
+    let lock = project.lock();
+    let mut found = Vec::new();
+    for file in lock.components.iter().flat_map(|installed| &installed.files) {
+        let path = ProjectPath::base(&file.base);
+        let fault = match project.read(&path)? {
+            None => "is lost",
+            Some(content) if Sha256::of(&content) != file.base => "was changed",
+            Some(_) => continue,
+        };
+        found.push(
+            Diagnostic::error(Code::BaseLost, format!("the pristine render of `{}`, `{path}`, {fault}", file.path))
+                .help("restore it from version control; without it, the next update cannot merge this file"),
+        );
+    }
+    for installed in &lock.components {
+        for edit in &installed.edits {
+            let text = tree.read_text(&edit.file)?.unwrap_or_default();
+            if !region::contains(&edit.file, &text, &edit.region, &edit.text)? {
+                let message = format!(
+                    "`{}` no longer has what `{}` put into the region `{}`",
+                    edit.file,
+                    installed.id(),
+                    edit.region
+                );
+                found.push(Diagnostic::warning(Code::EntryChanged, message));
+            }
+        }
+    }
+    if let Some(pending) = Pending::of(project)? {
+        for path in pending.left(project)? {
+            let message = format!("`{path}` has conflicts that an update left");
+            found.push(
+                Diagnostic::error(Code::ConflictsLeft, message).help("resolve them, then run `mlx update --continue`"),
+            );
+        }
+    }
+    Ok(found)
+}
+
+/// A file of the lock, and what is there of it.
+#[derive(Debug)]
+pub(crate) struct Located {
+    at: ProjectPath,
+    moved: Option<ProjectPath>,
+    /// What is there; nothing of a file that was deleted.
+    pub(crate) content: Option<Vec<u8>>,
+    /// The pristine render; nothing if that was lost.
+    pub(crate) base: Option<Vec<u8>>,
+    pristine: bool,
+}
+
+impl Located {
+    /// Where the file is, or was.
+    pub(crate) fn path(&self) -> &ProjectPath {
+        self.moved.as_ref().unwrap_or(&self.at)
+    }
+
+    pub(crate) fn was_moved(&self) -> bool {
+        self.moved.is_some()
+    }
+
+    pub(crate) fn is_pristine(&self) -> bool {
+        self.pristine
+    }
+
+    fn state(&self) -> FileState {
+        match (&self.moved, &self.content) {
+            (Some(to), _) => FileState::Moved { to: to.clone(), edited: !self.pristine },
+            (None, None) => FileState::Missing,
+            (None, Some(_)) if self.pristine => FileState::Pristine,
+            (None, Some(_)) => FileState::Edited,
+        }
+    }
+}
+
+/// Finds the files of the lock that are `wanted`, by the path that the lock has for them. Those that are not there are looked for
+/// among the files that no component made.
+pub(crate) fn locate(tree: &Tree<'_>, wanted: impl Fn(&Installed) -> bool) -> Result<BTreeMap<ProjectPath, Located>> {
+    let lock = tree.lock();
+    let mut located = BTreeMap::new();
+    for file in lock.components.iter().filter(|installed| wanted(installed)).flat_map(|installed| &installed.files) {
+        let content = tree.read(&file.path)?;
+        let whole = content.clone().filter(|content| Sha256::of(content) == file.base);
+        let base = tree.base(&file.base)?.or(whole);
+        let pristine = match &content {
+            Some(content) => is_pristine(lock, file, content, base.as_deref())?,
+            None => false,
+        };
+        located.insert(file.path.clone(), Located { at: file.path.clone(), moved: None, content, base, pristine });
+    }
+    let missing: Vec<(&str, &[u8])> = located
+        .values()
+        .filter(|file| file.content.is_none())
+        .filter_map(|file| Some((file.at.as_str(), file.base.as_deref()?)))
+        .collect();
+    if missing.is_empty() {
+        return Ok(located);
+    }
+    let owned: BTreeSet<&ProjectPath> = lock.components.iter().flat_map(|i| &i.files).map(|file| &file.path).collect();
+    let mut candidates = Vec::new();
+    for found in tree.project().files()? {
+        // Two texts are similar only if neither is more than twice as long as the other; line ends may differ.
+        let near = |base: &[u8]| (base.len() as u64) < 3 * (found.size + 1) && found.size < 3 * (base.len() as u64 + 1);
+        let possible = !owned.contains(&found.path) && !made_by_mlx(&found.path);
+        if possible && missing.iter().any(|(_, base)| near(base)) {
+            candidates.extend(tree.read(&found.path)?.map(|content| (found.path, content)));
+        }
+    }
+    let contents: Vec<(&str, &[u8])> =
+        candidates.iter().map(|(path, content)| (path.as_str(), content.as_slice())).collect();
+    let moved: Vec<(ProjectPath, ProjectPath)> = merge::renames(&missing, &contents)
+        .into_iter()
+        .map(|(from, to)| Ok((ProjectPath::new(from)?, ProjectPath::new(to)?)))
+        .collect::<Result<_>>()?;
+    for (from, to) in moved {
+        let Some(file) = located.get_mut(&from) else { continue };
+        let content = candidates.iter().find(|(path, _)| *path == to).map(|(_, content)| content.clone());
+        file.pristine = content.as_deref().zip(file.base.as_deref()).is_some_and(|(is, was)| same_text(is, was));
+        file.moved = Some(to);
+        file.content = content;
+    }
+    Ok(located)
+}
+
+/// Whether a file is as it was generated, but for line ends, which a checkout may change, and for what components put into it.
+fn is_pristine(lock: &Lock, file: &LockedFile, content: &[u8], base: Option<&[u8]>) -> Result<bool> {
+    if Sha256::of(content) == file.base {
+        return Ok(true);
+    }
+    let Some(base) = base else { return Ok(false) };
+    if same_text(content, base) {
+        return Ok(true);
+    }
+    let without = without_entries(lock, &file.path, content)?;
+    Ok(match file.path.as_str() {
+        update::MANIFEST => same_text(&without_crates(lock, &file.path, &without, base)?, base),
+        plugins_json::FILE => {
+            let plugins = lock.components.iter().flat_map(|installed| &installed.plugins);
+            let unlisted = plugins
+                .filter_map(|plugin| plugin.split_once('/'))
+                .try_fold(String::from_utf8_lossy(&without).into_owned(), |text, (kind, name)| {
+                    plugins_json::remove(&text, kind, name)
+                });
+            let json = |text: &[u8]| serde_json::from_slice::<JsonValue>(text).ok();
+            unlisted.is_ok_and(|text| json(text.as_bytes()).is_some_and(|is| json(base) == Some(is)))
+        }
+        _ => same_text(&without, base),
+    })
+}
+
+/// A manifest without the crates that components put into it, but for those that it was generated with.
+fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) -> Result<Vec<u8>> {
+    let (Ok(mut text), Ok(base)) = (String::from_utf8(content.to_vec()), std::str::from_utf8(base)) else {
+        return Ok(content.to_vec());
+    };
+    let crates: BTreeSet<&String> = lock.components.iter().flat_map(|installed| &installed.dependencies).collect();
+    for name in crates {
+        for section in [Section::Normal, Section::Dev, Section::Build] {
+            // What is no TOML is the user's.
+            if let (Ok(Some(without)), Ok(None)) =
+                (manifest::release(path, &text, section, name), manifest::release(path, base, section, name))
+            {
+                text = without;
+            }
+        }
+    }
+    Ok(text.into_bytes())
+}
+
+fn same_text(a: &[u8], b: &[u8]) -> bool {
+    let bytes = |text: &[u8]| text.iter().copied().filter(|&byte| byte != b'\r').collect::<Vec<_>>();
+    a == b || bytes(a) == bytes(b)
+}
+
+/// The file without what components put into its regions.
+pub(crate) fn without_entries(lock: &Lock, path: &ProjectPath, content: &[u8]) -> Result<Vec<u8>> {
+    let Ok(mut text) = String::from_utf8(content.to_vec()) else { return Ok(content.to_vec()) };
+    for edit in lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *path) {
+        // A region that the user broke has no entries.
+        if let Ok(Some(without)) = region::remove(path, &text, &edit.region, &edit.text) {
+            text = without;
+        }
+    }
+    Ok(text.into_bytes())
+}

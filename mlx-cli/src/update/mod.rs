@@ -1,0 +1,545 @@
+//! Updating components: what is generated now is merged with what the user made of what was generated before.
+//!
+//! Needs neither the old templates nor version control: the pristine render of every file is kept in `.mlx/base`.
+//!
+//! | the file | the template is as before | the template changed |
+//! |---|---|---|
+//! | as it was generated | stays | is replaced |
+//! | edited | stays | three-way merge |
+//! | moved, perhaps edited | is followed | is followed, and merged where it is now |
+//! | deleted | stays deleted | stays deleted, which is said; it is not counted as updated |
+//!
+//! A file that the component no longer has is deleted if it is as it was generated and where it was; otherwise it is the
+//! user's from now on. A new file does not take the place of one of the user's: it is put beside it.
+
+mod pending;
+
+pub(crate) use pending::check_settled;
+pub use pending::{Pending, abort, into_plan, resume};
+
+use crate::{
+    manifest::{self, Requirement, Section},
+    merge::{self, Labels, Merge},
+    plugins_json,
+    project::{Installed, LockedEdit, LockedFile, ProjectPath, Sha256, Tree},
+    region,
+    status::{Located, locate, without_entries},
+};
+use mlx_core::{Diagnostic, JsonValue, Result, diagnostics::Code, json};
+use semver::Version;
+use std::collections::{BTreeMap, BTreeSet};
+
+pub(crate) const MANIFEST: &str = "Cargo.toml";
+
+/// What a component of the project, or a plugin made of it, comes to with the templates of now.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Generated {
+    /// Its entry in the lock, as it would be if it was added to an empty project.
+    pub entry: Installed,
+    /// The contents of the entry's files, formatted, by the paths there.
+    pub contents: BTreeMap<ProjectPath, Vec<u8>>,
+    /// The crates that its code needs.
+    pub requirements: Vec<(Section, Requirement)>,
+    /// What changed for the user between the version that the project has and this one.
+    pub changes: Vec<String>,
+}
+
+/// What an update did to a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// There was nothing to do.
+    Unchanged,
+    /// The file is new.
+    Created,
+    /// It was as it was generated, and is replaced.
+    Replaced,
+    /// The user's changes and the template's are both in.
+    Merged,
+    /// Both changed the same place: the file has conflict markers.
+    Conflict,
+    /// The file cannot have markers, or is not the component's: it stays, and what is generated now is beside it.
+    Beside(ProjectPath),
+    /// The user deleted it, and the template changed since.
+    KeptDeleted,
+    /// The component no longer has it, and it was as it was generated.
+    Deleted,
+    /// The component no longer has it, and the user changed or moved it: it is the user's now.
+    Released,
+}
+
+impl Outcome {
+    /// `unchanged`, `created`, `replaced`, `merged`, `conflict`, `beside`, `kept-deleted`, `deleted` or `released`.
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Outcome::Unchanged => "unchanged",
+            Outcome::Created => "created",
+            Outcome::Replaced => "replaced",
+            Outcome::Merged => "merged",
+            Outcome::Conflict => "conflict",
+            Outcome::Beside(_) => "beside",
+            Outcome::KeptDeleted => "kept-deleted",
+            Outcome::Deleted => "deleted",
+            Outcome::Released => "released",
+        }
+    }
+}
+
+/// A file that an update looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileUpdate {
+    /// Where it is, or was.
+    pub path: ProjectPath,
+    /// Where the component had made it, if the user or the component moved it.
+    pub from: Option<ProjectPath>,
+    /// What was done.
+    pub outcome: Outcome,
+}
+
+/// A component or plugin that was updated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ComponentUpdate {
+    /// Its name; of a plugin, `component (type/name)`.
+    pub id: String,
+    /// The version before; `None` for one that was not there.
+    pub from: Option<Version>,
+    /// The version now.
+    pub to: Version,
+    /// What changed for the user.
+    pub changes: Vec<String>,
+    /// Its files.
+    pub files: Vec<FileUpdate>,
+}
+
+impl ComponentUpdate {
+    /// The update as JSON.
+    pub fn to_json(&self) -> JsonValue {
+        let file = |file: &FileUpdate| {
+            let beside = match &file.outcome {
+                Outcome::Beside(path) => Some(path.as_str()),
+                _ => None,
+            };
+            json!({"path": file.path, "from": file.from, "outcome": file.outcome.as_str(), "beside": beside})
+        };
+        json!({
+            "component": self.id,
+            "from": self.from.as_ref().map(Version::to_string),
+            "to": self.to.to_string(),
+            "changes": self.changes,
+            "files": self.files.iter().map(file).collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// Brings components of the project to what they are now, in the tree. A component that the project does not have is added.
+///
+/// [`into_plan`] makes the plan, which can be given up or continued if there are conflicts.
+///
+/// # Errors
+/// [`Code::UpdatePending`] while an earlier update has conflicts; [`Code::NoRegion`]; as of [`Tree::read`].
+pub fn update(tree: &mut Tree<'_>, generated: Vec<Generated>) -> Result<Vec<ComponentUpdate>> {
+    check_settled(tree.project())?;
+    let ids: BTreeSet<String> = generated.iter().map(|generated| generated.entry.id()).collect();
+    let mut located = locate(tree, |installed| ids.contains(&installed.id()))?;
+    let mut updates = Vec::new();
+    for Generated { entry, contents, requirements, changes } in generated {
+        let old = tree.lock().find(&entry.component, entry.instance.as_deref()).cloned();
+        let mut update = ComponentUpdate {
+            id: entry.id(),
+            from: old.as_ref().map(|old| old.version.clone()),
+            to: entry.version.clone(),
+            changes,
+            files: Vec::new(),
+        };
+        let old = old.unwrap_or_else(|| Installed {
+            requested: entry.requested,
+            ..Installed::new(&entry.component, entry.version.clone())
+        });
+        let mut one =
+            One { tree, why: why(&old, &entry, update.from.is_none()), files: Vec::new(), update: &mut update };
+        for (was, is) in pairs(&old.files, &entry.files) {
+            match (was, is) {
+                (Some(was), Some(is)) => {
+                    let Some(found) = located.remove(&was.path) else { continue };
+                    let theirs = contents.get(&is.path).map(Vec::as_slice).unwrap_or_default();
+                    one.file(was, is, found, theirs)?;
+                }
+                (Some(was), None) => {
+                    let Some(found) = located.remove(&was.path) else { continue };
+                    one.without_template(was, &found);
+                }
+                (None, Some(is)) => {
+                    let theirs = contents.get(&is.path).map(Vec::as_slice).unwrap_or_default();
+                    one.new_file(is, theirs)?;
+                }
+                (None, None) => {}
+            }
+        }
+        let files = one.files;
+        let edits = entries(tree, &old, &entry)?;
+        let moved: BTreeMap<&ProjectPath, &ProjectPath> =
+            update.files.iter().filter_map(|file| Some((file.from.as_ref()?, &file.path))).collect();
+        plugins(tree, &entry, &moved)?;
+        let dependencies = dependencies(tree, &old, &entry, &requirements)?;
+        for change in &update.changes {
+            tree.note(format!("{} {}: {change}", update.id, update.to));
+        }
+        tree.lock_mut().put(Installed { files, edits, dependencies, requested: old.requested, ..entry });
+        updates.push(update);
+    }
+    Ok(updates)
+}
+
+fn why(old: &Installed, new: &Installed, is_new: bool) -> String {
+    match is_new {
+        true => new.id(),
+        false if old.version == new.version => format!("{} {}", new.id(), new.version),
+        false => format!("{} {} -> {}", new.id(), old.version, new.version),
+    }
+}
+
+/// Each old file with the new one of the same template. A template that makes several files is told apart by their paths.
+fn pairs<'f>(old: &'f [LockedFile], new: &'f [LockedFile]) -> Vec<(Option<&'f LockedFile>, Option<&'f LockedFile>)> {
+    let mut free: Vec<&LockedFile> = new.iter().collect();
+    let mut partner: BTreeMap<&ProjectPath, &LockedFile> = BTreeMap::new();
+    let mut take = |was: &'f LockedFile, matches: &dyn Fn(&LockedFile) -> bool| {
+        if !partner.contains_key(&was.path) && free.iter().filter(|is| matches(is)).count() == 1 {
+            let at = free.iter().position(|is| matches(is))?;
+            partner.insert(&was.path, free.remove(at));
+        }
+        Some(())
+    };
+    for was in old {
+        take(was, &|is| is.path == *was.target());
+    }
+    for was in old {
+        let alone = old.iter().filter(|other| other.template == was.template).count() == 1;
+        if alone {
+            take(was, &|is| is.template == was.template);
+        }
+    }
+    let mut pairs: Vec<_> = old.iter().map(|was| (Some(was), partner.get(&was.path).copied())).collect();
+    pairs.extend(free.into_iter().map(|is| (None, Some(is))));
+    pairs
+}
+
+/// The update of one component.
+struct One<'u, 't, 'p> {
+    tree: &'t mut Tree<'p>,
+    why: String,
+    /// The entries of the lock that come of it.
+    files: Vec<LockedFile>,
+    update: &'u mut ComponentUpdate,
+}
+
+impl One<'_, '_, '_> {
+    fn done(&mut self, path: ProjectPath, from: Option<ProjectPath>, outcome: Outcome) {
+        self.update.files.push(FileUpdate { path, from, outcome });
+    }
+
+    /// Keeps the file in the lock, as of the new template.
+    fn keep(&mut self, path: ProjectPath, is: &LockedFile, theirs: &[u8]) {
+        let base = self.tree.keep_base(theirs);
+        let target = (path != is.path).then(|| is.path.clone());
+        self.files.push(LockedFile { path, target, base, ..is.clone() });
+    }
+
+    fn why(&self, file: &LockedFile) -> String {
+        format!("{}: {}", self.why, file.template)
+    }
+
+    fn file(&mut self, was: &LockedFile, is: &LockedFile, found: Located, theirs: &[u8]) -> Result<()> {
+        let template_changed = was.base != Sha256::of(theirs);
+        let Some(ours) = found.content.clone() else {
+            // What the user deleted stays deleted.
+            if template_changed {
+                self.tree.note(format!("`{}` stays deleted; its template has changed", was.path));
+                self.files.push(was.clone());
+                self.done(was.path.clone(), None, Outcome::KeptDeleted);
+            } else {
+                self.keep(was.path.clone(), is, theirs);
+                self.done(was.path.clone(), None, Outcome::Unchanged);
+            }
+            return Ok(());
+        };
+        let path = self.place(was, is, &found)?;
+        let from = (path != was.path).then(|| was.path.clone());
+        if found.was_moved() {
+            self.tree.note(format!("`{}` is now `{path}`, and is updated there", was.path));
+        }
+        self.keep(path.clone(), is, theirs);
+        if !template_changed {
+            self.done(path, from, Outcome::Unchanged);
+            return Ok(());
+        }
+        let why = self.why(is);
+        let outcome = match self.merged(&path, found.base.as_deref(), &ours, theirs)? {
+            Some(Merge::Clean(text)) if text == ours => Outcome::Unchanged,
+            Some(Merge::Clean(text)) if found.is_pristine() => {
+                self.tree.write(path.clone(), text, why);
+                Outcome::Replaced
+            }
+            Some(Merge::Clean(text)) => {
+                self.tree.merge(path.clone(), text, why);
+                Outcome::Merged
+            }
+            Some(Merge::Conflict { text, .. }) => {
+                self.tree.merge(path.clone(), text, why);
+                self.tree.conflict(path.clone());
+                Outcome::Conflict
+            }
+            Some(Merge::Binary) => self.beside(&path, theirs, why)?,
+            None => {
+                let lost = format!("the pristine render of `{}` is lost, so it cannot be merged", was.path);
+                self.tree.warn(Diagnostic::warning(Code::BaseLost, lost));
+                self.beside(&path, theirs, why)?
+            }
+        };
+        self.done(path, from, outcome);
+        Ok(())
+    }
+
+    /// Where the file goes on: where the user moved it, or where the template has it now.
+    fn place(&mut self, was: &LockedFile, is: &LockedFile, found: &Located) -> Result<ProjectPath> {
+        if found.was_moved() || was.target.is_some() || was.path == is.path {
+            return Ok(found.path().clone());
+        }
+        if self.tree.exists(&is.path)? {
+            self.tree.warn(
+                Diagnostic::warning(
+                    Code::Occupied,
+                    format!("`{}` would be moved to `{}`, where there is a file", was.path, is.path),
+                )
+                .help("it is updated where it is"),
+            );
+            return Ok(was.path.clone());
+        }
+        self.tree.rename(&was.path, is.path.clone(), self.why(is))?;
+        Ok(is.path.clone())
+    }
+
+    fn merged(&self, path: &ProjectPath, base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Result<Option<Merge>> {
+        let labels = Labels::default();
+        let Some(base) = base else {
+            return Ok((ours == theirs).then(|| Merge::Clean(ours.to_vec())));
+        };
+        let three_way = if path.file_name() == MANIFEST { merge::toml } else { merge::three_way };
+        let merged = three_way(base, ours, theirs, &labels);
+        if !matches!(merged, Merge::Conflict { .. }) {
+            return Ok(Some(merged));
+        }
+        // What components put into regions of the file is not the user's, and can be put in again.
+        let lock = self.tree.lock();
+        let without = without_entries(lock, path, ours)?;
+        if without == ours {
+            return Ok(Some(merged));
+        }
+        let Merge::Clean(text) = three_way(base, &without, theirs, &labels) else { return Ok(Some(merged)) };
+        let Ok(mut text) = String::from_utf8(text) else { return Ok(Some(merged)) };
+        let old = String::from_utf8_lossy(ours);
+        for edit in lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *path) {
+            if !region::contains(path, &old, &edit.region, &edit.text).unwrap_or(false) {
+                continue;
+            }
+            match region::insert(path, &text, &edit.region, &edit.text) {
+                Ok(inserted) => text = inserted.unwrap_or(text),
+                Err(_) => return Ok(Some(merged)),
+            }
+        }
+        Ok(Some(Merge::Clean(text.into_bytes())))
+    }
+
+    /// Leaves the file, and puts what is generated now beside it.
+    fn beside(&mut self, path: &ProjectPath, theirs: &[u8], why: String) -> Result<Outcome> {
+        let beside = ProjectPath::new(&merge::aside(path.as_str()))?;
+        self.tree.write(beside.clone(), theirs, why);
+        self.tree.note(format!(
+            "`{path}` stays as it is; what is generated now is in `{beside}`: take over what you need, and delete it"
+        ));
+        self.tree.conflict(beside.clone());
+        Ok(Outcome::Beside(beside))
+    }
+
+    fn without_template(&mut self, was: &LockedFile, found: &Located) {
+        if found.content.is_none() {
+            return;
+        }
+        let path = found.path().clone();
+        if found.is_pristine() && !found.was_moved() {
+            self.tree.remove(path.clone(), self.why.clone());
+            self.done(path, None, Outcome::Deleted);
+        } else {
+            let did = if found.was_moved() { "moved" } else { "changed" };
+            self.tree.note(format!(
+                "`{path}` is no longer part of {}; you {did} it, so it stays and is yours",
+                self.update.id
+            ));
+            self.done(path, found.was_moved().then(|| was.path.clone()), Outcome::Released);
+        }
+    }
+
+    fn new_file(&mut self, is: &LockedFile, theirs: &[u8]) -> Result<()> {
+        let why = self.why(is);
+        let outcome = match self.tree.read(&is.path)? {
+            None => {
+                self.tree.write(is.path.clone(), theirs, why);
+                Outcome::Created
+            }
+            Some(there) if there == theirs => Outcome::Unchanged,
+            Some(_) => self.beside(&is.path, theirs, why)?,
+        };
+        self.keep(is.path.clone(), is, theirs);
+        self.done(is.path.clone(), None, outcome);
+        Ok(())
+    }
+}
+
+/// Brings the entries in regions to what they are now. An entry that the user changed stays, and the user is told.
+fn entries(tree: &mut Tree<'_>, old: &Installed, new: &Installed) -> Result<Vec<LockedEdit>> {
+    let why = format!("{} {}", new.id(), new.version);
+    let mut kept = Vec::new();
+    let mut gone: Vec<&LockedEdit> = old.edits.iter().filter(|edit| !new.edits.contains(edit)).collect();
+    for edit in &new.edits {
+        if old.edits.contains(edit) {
+            kept.push(edit.clone());
+            continue;
+        }
+        // One that changed has a predecessor in the same region.
+        let place = gone.iter().position(|was| (&was.file, &was.region) == (&edit.file, &edit.region));
+        let Some(text) = tree.read_text(&edit.file)? else {
+            tree.warn(changed(edit, "is gone"));
+            kept.extend(place.map(|at| gone.remove(at).clone()));
+            continue;
+        };
+        let text = match place.map(|at| gone.remove(at)) {
+            None => region::insert(&edit.file, &text, &edit.region, &edit.text)?,
+            Some(was) => match region::remove(&edit.file, &text, &was.region, &was.text)? {
+                Some(without) => {
+                    let with = region::insert(&edit.file, &without, &edit.region, &edit.text)?;
+                    Some(with.unwrap_or(without))
+                }
+                None if region::contains(&edit.file, &text, &edit.region, &edit.text)? => None,
+                None => {
+                    tree.warn(changed(edit, "no longer has what was put there"));
+                    kept.push(was.clone());
+                    continue;
+                }
+            },
+        };
+        if let Some(text) = text {
+            tree.write(edit.file.clone(), text, why.clone());
+        }
+        kept.push(edit.clone());
+    }
+    for was in gone {
+        let Some(text) = tree.read_text(&was.file)? else { continue };
+        match region::remove(&was.file, &text, &was.region, &was.text)? {
+            Some(without) => tree.write(was.file.clone(), without, why.clone()),
+            None => tree.note(format!(
+                "`{}`: what {} had put into the region `{}` is no longer needed; you changed it, so it stays",
+                was.file,
+                new.id(),
+                was.region
+            )),
+        }
+    }
+    Ok(kept)
+}
+
+fn changed(edit: &LockedEdit, fault: &str) -> Diagnostic {
+    Diagnostic::warning(Code::EntryChanged, format!("`{}`, region `{}`: it {fault}", edit.file, edit.region))
+        .help(format!("change it by hand; the template has now:\n{}", edit.text))
+}
+
+/// Brings `plugins.json` to the component's version, and to where its files are.
+fn plugins(tree: &mut Tree<'_>, entry: &Installed, moved: &BTreeMap<&ProjectPath, &ProjectPath>) -> Result<()> {
+    let path = ProjectPath::new(plugins_json::FILE)?;
+    let Some(text) = tree.read_text(&path)? else { return Ok(()) };
+    let mut new = text.clone();
+    for plugin in &entry.plugins {
+        if let Some(mut there) = listed(&new, plugin) {
+            there.component_version = entry.version.to_string();
+            if let Some(to) = ProjectPath::new(&there.path).ok().and_then(|path| moved.get(&path).copied()) {
+                there.path = to.to_string();
+            }
+            new = plugins_json::put(&new, &there)?;
+        }
+    }
+    if new != text {
+        tree.write(path, new, format!("{} {}", entry.id(), entry.version));
+    }
+    Ok(())
+}
+
+/// Brings `Cargo.toml` to what the component needs now. Gives the crates that are there because of components.
+fn dependencies(
+    tree: &mut Tree<'_>,
+    old: &Installed,
+    new: &Installed,
+    requirements: &[(Section, Requirement)],
+) -> Result<Vec<String>> {
+    let path = ProjectPath::new(MANIFEST)?;
+    let Some(text) = tree.read_text(&path)? else { return Ok(old.dependencies.clone()) };
+    let why = format!("{} {}", new.id(), new.version);
+    if merge::has_markers(text.as_bytes(), &Labels::default()) {
+        // It is no TOML before the conflicts are resolved.
+        for (_, needed) in requirements.iter().filter(|(_, needed)| !old.dependencies.contains(&needed.name)) {
+            let message = format!("`{path}` has conflicts, so `{}`, which {why} needs, was not added", needed.name);
+            tree.warn(Diagnostic::warning(Code::EntryChanged, message).help("add it when you resolve them"));
+        }
+        return Ok(old.dependencies.clone());
+    }
+    let others: BTreeSet<String> = tree
+        .lock()
+        .components
+        .iter()
+        .filter(|installed| installed.id() != new.id())
+        .flat_map(|installed| installed.dependencies.iter().cloned())
+        .collect();
+    let mut edited = text.clone();
+    let mut kept = BTreeSet::new();
+    for (section, needed) in requirements {
+        let required = manifest::require(&path, &edited, *section, needed, &why)?;
+        edited = required.text;
+        required.notes.into_iter().for_each(|note| tree.note(note));
+        if required.added || old.dependencies.contains(&needed.name) || others.contains(&needed.name) {
+            kept.insert(needed.name.clone());
+        }
+    }
+    let gone = old.dependencies.iter().filter(|name| !kept.contains(*name) && !others.contains(*name));
+    edited = release(&path, edited, gone)?;
+    if edited != text {
+        tree.write(path, edited, why);
+    }
+    Ok(kept.into_iter().collect())
+}
+
+/// Takes crates out of a manifest.
+pub(crate) fn release<'n>(
+    path: &ProjectPath,
+    mut text: String,
+    names: impl Iterator<Item = &'n String>,
+) -> Result<String> {
+    for name in names {
+        for section in [Section::Normal, Section::Dev, Section::Build] {
+            text = manifest::release(path, &text, section, name)?.unwrap_or(text);
+        }
+    }
+    Ok(text)
+}
+
+/// The entry of the plugin `type/name`.
+fn listed(text: &str, plugin: &str) -> Option<plugins_json::Entry> {
+    let document: JsonValue = serde_json::from_str(text).ok()?;
+    let found = document["plugins"].as_array()?.iter().find(|there| {
+        let field = |key: &str| there[key].as_str();
+        field("type").zip(field("name")).is_some_and(|(kind, name)| format!("{kind}/{name}") == plugin)
+    })?;
+    let field = |key: &str| Some(found[key].as_str()?.to_owned());
+    Some(plugins_json::Entry {
+        kind: field("type")?,
+        name: field("name")?,
+        component: field("component")?,
+        component_version: field("component_version")?,
+        path: field("path")?,
+    })
+}
