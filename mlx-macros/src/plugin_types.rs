@@ -6,6 +6,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ("data_processor", "DataProcessor"),
     ("data_source", "DataSource"),
     ("experiment_tracker", "ExperimentTracker"),
+    ("feature_store", "FeatureStore"),
     ("llm_provider", "LlmProvider"),
     ("ml_platform", "MlPlatform"),
     ("ml_trainer", "MlTrainer"),
@@ -20,7 +21,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
 
 /// The plugin types that have no contract yet. A contract enters with its first plugin; until then nobody else
 /// takes the name.
-pub(crate) const PLANNED: &[&str] = &["cloud_provider", "compute_backend", "feature_store", "plugin_system"];
+pub(crate) const PLANNED: &[&str] = &["cloud_provider", "compute_backend", "plugin_system"];
 
 /// The contract of a built-in type.
 pub(crate) fn contract(name: &str) -> Option<&'static str> {

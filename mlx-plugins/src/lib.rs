@@ -7,6 +7,7 @@ pub mod configuration;
 pub mod data_processor;
 pub mod data_source;
 pub mod experiment_tracker;
+pub mod feature_store;
 #[cfg(feature = "_http")]
 pub mod http;
 pub mod llm_provider;

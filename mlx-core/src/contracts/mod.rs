@@ -8,6 +8,8 @@ mod data_source;
 #[cfg(feature = "arrow")]
 mod dataframe;
 mod experiment_tracker;
+#[cfg(feature = "arrow")]
+mod feature_store;
 mod llm_provider;
 #[cfg(feature = "arrow")]
 mod ml_platform;
@@ -32,6 +34,11 @@ pub use data_source::{ConnectionInfo, DataSource, WriteMode};
 #[cfg(feature = "arrow")]
 pub use dataframe::DataFrame;
 pub use experiment_tracker::{Dataset, ExperimentTracker, Metric, NewRun, Run, RunStatus};
+#[cfg(feature = "arrow")]
+pub use feature_store::{
+    EVENT_TIMESTAMP, FeatureField, FeatureRef, FeatureRequest, FeatureStore, FeatureTarget, FeatureView,
+    Materialization,
+};
 pub use llm_provider::{
     ChatEvent, ChatFormat, ChatMessage, ChatReply, ChatRequest, ChatRole, EmbeddingRequest, Embeddings, FinishReason,
     LlmProvider, Tool, ToolCall, Usage,
@@ -63,6 +70,8 @@ pub const KINDS: &[&KindInfo] = &[
     #[cfg(feature = "arrow")]
     <dyn DataSource>::INFO,
     <dyn ExperimentTracker>::INFO,
+    #[cfg(feature = "arrow")]
+    <dyn FeatureStore>::INFO,
     <dyn LlmProvider>::INFO,
     #[cfg(feature = "arrow")]
     <dyn MlPlatform>::INFO,

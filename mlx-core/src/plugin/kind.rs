@@ -136,4 +136,4 @@ impl Cardinality {
 }
 
 /// Plugin types that are planned and have no contract in this version. Their names are reserved.
-pub const PLANNED_TYPES: &[&str] = &["cloud_provider", "compute_backend", "feature_store", "plugin_system"];
+pub const PLANNED_TYPES: &[&str] = &["cloud_provider", "compute_backend", "plugin_system"];

@@ -1,0 +1,4 @@
+//! Feature stores.
+
+#[cfg(feature = "feature-store-local")]
+pub mod local;
