@@ -729,3 +729,18 @@ fn a_composition_made_by_the_program_says_so() {
     assert_eq!(config.plugin("local").unwrap().setting("port").unwrap().origin, Origin::Program);
     assert_eq!(config.plugin("local").unwrap().setting("path").unwrap().origin, Origin::Default);
 }
+
+#[test]
+fn a_list_of_plugins_without_entries_is_empty() {
+    let text = "
+        plugins:
+          # - {type: data_source, name: sqlite}
+        profiles:
+          live:
+            plugins:
+              # - {id: sqlite, enabled: true}
+    ";
+    let composition = Composition::from_yaml(text).unwrap().with_profile("live").unwrap();
+    assert_eq!(composition.problems(), []);
+    assert!(composition.plugins().is_empty());
+}

@@ -267,7 +267,9 @@ impl Document {
             if let Some(node) = precedence {
                 document.precedence = cx.nested("precedence", |cx| Preference::read(&node, cx));
             }
-            let plugins: Vec<Node> = cx.field(&mut fields, "plugins", Some(Vec::new)).unwrap_or_default();
+            // A list of which every entry is commented out is empty.
+            let plugins: Option<Vec<Node>> = cx.field(&mut fields, "plugins", Some(|| None)).flatten();
+            let plugins = plugins.unwrap_or_default();
             let names = if document.extends.is_some() { Names::TypeAndId } else { Names::Both };
             cx.nested("plugins", |cx| {
                 for (index, node) in plugins.iter().enumerate() {

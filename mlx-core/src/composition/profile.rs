@@ -31,7 +31,8 @@ impl Profile {
         });
         let mut profile = Profile::default();
         let Some(mut fields) = cx.fields(&node) else { return profile };
-        let plugins: Vec<Node> = cx.field(&mut fields, "plugins", Some(Vec::new)).unwrap_or_default();
+        let plugins: Option<Vec<Node>> = cx.field(&mut fields, "plugins", Some(|| None)).flatten();
+        let plugins = plugins.unwrap_or_default();
         profile.variables = variables::read(&mut fields, cx);
         cx.unknown_keys(fields, &["plugins", "variables"]);
         cx.nested("plugins", |cx| {

@@ -109,7 +109,7 @@ impl Registry {
                     "description": "Whether calls to plugins are measured, for those whose entry does not say.",
                 },
                 "plugins": {
-                    "type": "array",
+                    "type": ["array", "null"],
                     "description": "The plugins of the platform.",
                     "items": {
                         "type": "object",
@@ -137,7 +137,7 @@ impl Registry {
                         "additionalProperties": false,
                         "properties": {
                             "variables": variables,
-                            "plugins": {"type": "array", "items": {
+                            "plugins": {"type": ["array", "null"], "items": {
                                 "type": "object",
                                 "anyOf": named,
                                 "additionalProperties": false,
