@@ -82,6 +82,7 @@ pub mod platform;
 pub mod plugin;
 pub mod prelude;
 pub mod registry;
+pub mod resilience;
 mod runtime;
 pub mod value;
 
@@ -106,7 +107,7 @@ pub use registry::{Registry, registry};
 pub use runtime::block_on;
 pub use serde_json::{Value as JsonValue, json};
 
-/// Pages about the macros and about changing a running platform, from `docs` of the repository.
+/// Pages about the macros, about changing a running platform and about policies for calls, from `docs` of the repository.
 #[cfg(doc)]
 pub mod guide {
     #[doc = include_str!("../../docs/macros/tutorial.md")]
@@ -117,6 +118,8 @@ pub mod guide {
     pub mod gotchas {}
     #[doc = include_str!("../../docs/live-changes.md")]
     pub mod live_changes {}
+    #[doc = include_str!("../../docs/resilience.md")]
+    pub mod resilience {}
 }
 
 /// What the macros generate paths to. No part of the interface.

@@ -4,9 +4,10 @@
 use mlx_core::{
     contract,
     diagnostics::Code,
-    pipeline::{OnFailure, PipelineEventKind, PipelineResult, Retries, RetryOn, Step, StepState},
+    pipeline::{OnFailure, PipelineEventKind, PipelineResult, Step, StepState},
     prelude::*,
     registry::{Registration, Registry},
+    resilience::{Retry, RetryOn},
 };
 use std::{
     collections::BTreeMap,
@@ -160,7 +161,7 @@ input: {day: monday}
 steps:
   - name: load
     plugin: wroker
-    retries: {attempts: 0}
+    retry: {max_attempts: 0}
     outputs: [rows]
   - name: load
     plugin: worker
@@ -186,7 +187,7 @@ steps:
     let expected = [
         (Code::UnknownField, 2, "paralelism"),
         (Code::UnknownStepPlugin, 6, "steps[0].plugin"),
-        (Code::OutOfRange, 7, "steps[0].retries.attempts"),
+        (Code::OutOfRange, 7, "steps[0].retry.max_attempts"),
         (Code::DuplicateId, 9, "steps[1].name"),
         (Code::WrongType, 11, "steps[1].deadline"),
         (Code::UnknownStep, 14, "steps[2].after[0]"),
@@ -397,8 +398,8 @@ async fn a_failure_ends_the_pipeline_or_only_its_branch() {
 #[tokio::test]
 async fn only_what_may_pass_is_tried_again() {
     let platform = platform().await;
-    let retries = Retries::attempts(5).backoff(Duration::from_secs(1)).max_backoff(Duration::from_secs(60));
-    let flaky = Pipeline::new("p").step(job("a", json!({"do": "flaky", "id": "flaky"})).retries(retries.clone()));
+    let retry = Retry::attempts(5).backoff(Duration::from_secs(1), Duration::from_secs(60));
+    let flaky = Pipeline::new("p").step(job("a", json!({"do": "flaky", "id": "flaky"})).retry(retry));
     let began = Instant::now();
     let (run, mut events) = platform.run(&flaky).with_events();
     let result = run.await.unwrap().into_result().unwrap();
@@ -422,8 +423,8 @@ async fn only_what_may_pass_is_tried_again() {
         ("panic", RetryOn::Any, 5),
         ("hang", RetryOn::Transient, 5),
     ] {
-        let retries = retries.clone().on(on).deadline(Duration::from_secs(1));
-        let pipeline = Pipeline::new("p").step(job("a", json!({"do": script})).retries(retries));
+        let step = job("a", json!({"do": script})).retry(retry.on(on)).timeout(Duration::from_secs(1));
+        let pipeline = Pipeline::new("p").step(step);
         let result = platform.run(&pipeline).await.unwrap();
         assert_eq!((result.is_success(), result.steps[0].attempts), (false, attempts), "{script}");
         assert_eq!(running(&platform).await, 0);
@@ -434,8 +435,9 @@ async fn only_what_may_pass_is_tried_again() {
 #[tokio::test]
 async fn a_deadline_of_a_step_covers_its_attempts() {
     let platform = platform().await;
-    let retries = Retries::attempts(100).backoff(Duration::from_secs(2)).deadline(Duration::from_secs(3));
-    let step = job("a", json!({"do": "hang"})).retries(retries).deadline(Duration::from_secs(10));
+    let retry = Retry::attempts(100).backoff(Duration::from_secs(2), Duration::from_secs(60));
+    let step = job("a", json!({"do": "hang"})).retry(retry).timeout(Duration::from_secs(3));
+    let step = step.deadline(Duration::from_secs(10));
     let began = Instant::now();
     let result = platform.run(&Pipeline::new("p").step(step)).await.unwrap();
     assert!(began.elapsed() < Duration::from_millis(10_100), "{:?}", began.elapsed());
@@ -477,11 +479,12 @@ async fn a_cancelled_run_leaves_nothing_running() {
             std::future::pending().await
         }
     });
-    let retries = Retries::attempts(9).backoff(Duration::from_secs(3600)).on(RetryOn::Any);
+    let hour = Duration::from_secs(3600);
+    let retry = Retry::attempts(9).backoff(hour, hour).on(RetryOn::Any);
     let pipeline = Pipeline::new("p")
         .step(job("plugin", json!({"do": "hang"})))
         .step(function)
-        .step(job("pausing", json!({"do": "fail"})).retries(retries))
+        .step(job("pausing", json!({"do": "fail"})).retry(retry))
         .step(job("next", json!({})).after("plugin"));
     let token = CancellationToken::new();
     let cancel = async {

@@ -83,7 +83,15 @@ static PLURAL: KindInfo = kind::<1>("plural", Cardinality::Many);
 static REGIONAL: KindInfo = kind::<2>("regional", Cardinality::OnePer("region"));
 
 const fn kind<const N: usize>(name: &'static str, cardinality: Cardinality) -> KindInfo {
-    KindInfo { name, contract: name, description: "", cardinality, capabilities: &[], id: TypeId::of::<Marker<N>>() }
+    KindInfo {
+        name,
+        contract: name,
+        description: "",
+        cardinality,
+        capabilities: &[],
+        methods: &[],
+        id: TypeId::of::<Marker<N>>(),
+    }
 }
 
 const SECURITY: &KindInfo = <dyn Security as PluginKind>::INFO;

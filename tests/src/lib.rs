@@ -19,6 +19,7 @@ use std::{
 #[async_trait]
 pub trait Store {
     /// How many rows there are.
+    #[idempotent]
     async fn rows(&self) -> Result<u64>;
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Plan, Step};
 use crate::{
-    config::{Outline, REDACTED},
+    config::{ConfigValue, Outline, REDACTED},
     diagnostics::{Location, SourceKind},
     registry::Registry,
     value::{Map, Node, Template, Value, Variables},
@@ -36,13 +36,15 @@ pub struct EffectivePlugin {
     pub version: &'static str,
     /// Its settings, those of a mapping or list one by one.
     pub settings: Vec<Setting>,
+    /// The policies for calls to it, in the same way.
+    pub resilience: Vec<Setting>,
 }
 
 /// A setting of a plugin.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Setting {
-    /// Its path in the plugin's settings: `limits.runs`, `hosts[0]`.
+    /// Its path in the settings or policies of the plugin: `limits.runs`, `hosts[0]`.
     pub path: String,
     /// Its value. A secret is `[redacted]`, or the reference that is looked up when the plugin starts.
     pub value: Json,
@@ -92,7 +94,19 @@ fn plugin(step: &Step, registry: &Registry, variables: &dyn Variables) -> Effect
         name: metadata.name,
         version: metadata.version,
         settings,
+        resilience: policies(step, variables),
     }
+}
+
+/// The policies that there are.
+fn policies(step: &Step, variables: &dyn Variables) -> Vec<Setting> {
+    let Some(resilience) = step.resilience.as_ref().filter(|resilience| !resilience.is_empty()) else {
+        return Vec::new();
+    };
+    let mut collector = Collector { variables, settings: Vec::new() };
+    collector.collect(String::new(), &resilience.write(), step.policies.as_ref(), None, Origin::Default);
+    collector.settings.retain(|setting| !setting.value.is_null());
+    collector.settings
 }
 
 /// What settings will be, as far as it is known before their secrets are.
@@ -291,6 +305,7 @@ impl EffectiveConfig {
                 "name": plugin.name,
                 "version": plugin.version,
                 "settings": plugin.settings.iter().map(setting).collect::<Vec<_>>(),
+                "resilience": plugin.resilience.iter().map(setting).collect::<Vec<_>>(),
             })
         };
         json!({"name": self.name, "plugins": self.plugins.iter().map(plugin).collect::<Vec<_>>()})
@@ -309,7 +324,7 @@ const MAX_WIDTH: usize = 40;
 
 impl fmt::Display for EffectiveConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let all = || self.plugins.iter().flat_map(|plugin| &plugin.settings);
+        let all = || self.plugins.iter().flat_map(|plugin| plugin.settings.iter().chain(&plugin.resilience));
         let width =
             |texts: &mut dyn Iterator<Item = usize>| texts.filter(|width| *width <= MAX_WIDTH).max().unwrap_or(0);
         let paths = width(&mut all().map(|setting| setting.path.chars().count()));
@@ -319,6 +334,13 @@ impl fmt::Display for EffectiveConfig {
             for Setting { path, value, origin } in &plugin.settings {
                 let value = value.to_string();
                 writeln!(f, "  {path:<paths$}  {value:<values$}  {origin}")?;
+            }
+            if !plugin.resilience.is_empty() {
+                writeln!(f, "  resilience:")?;
+            }
+            for Setting { path, value, origin } in &plugin.resilience {
+                let (value, paths) = (value.to_string(), paths.saturating_sub(2));
+                writeln!(f, "    {path:<paths$}  {value:<values$}  {origin}")?;
             }
         }
         Ok(())

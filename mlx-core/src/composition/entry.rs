@@ -1,9 +1,9 @@
 //! One plugin of a composition, and changes to it.
 
-use super::Retry;
 use crate::{
-    config::{Located, Reader},
+    config::{ConfigValue, Located, Reader},
     diagnostics::{Code, Diagnostic, Location},
+    resilience::{Resilience, Retry},
     value::Node,
 };
 use std::time::Duration;
@@ -32,6 +32,8 @@ pub struct PluginEntry {
     pub stop_timeout: Duration,
     /// Whether its start is tried again when the failure may pass.
     pub retry: Option<Retry>,
+    /// The [policies](Resilience) for calls to it, not yet read.
+    pub resilience: Option<Node>,
     /// Whether calls to it are measured; `None` is what the composition says for all.
     pub measure: Option<bool>,
     /// Where it stands in its file: `plugins[2]`.
@@ -79,6 +81,7 @@ pub(super) struct Change {
     pub(super) start_timeout: Option<Duration>,
     pub(super) stop_timeout: Option<Duration>,
     pub(super) retry: Option<Retry>,
+    pub(super) resilience: Option<Node>,
     pub(super) measure: Option<bool>,
     pub(super) path: String,
     pub(super) location: Option<Location>,
@@ -106,6 +109,7 @@ const FIELDS: &[&str] = &[
     "start_timeout",
     "stop_timeout",
     "retry",
+    "resilience",
     "measure",
 ];
 
@@ -138,6 +142,7 @@ impl Change {
         let start_timeout = cx.field::<Option<Duration>>(&mut fields, "start_timeout", None).flatten();
         let stop_timeout = cx.field::<Option<Duration>>(&mut fields, "stop_timeout", None).flatten();
         let retry = cx.field::<Option<Retry>>(&mut fields, "retry", None).flatten();
+        let resilience = cx.field::<Option<Node>>(&mut fields, "resilience", None).flatten();
         let measure = cx.field::<Option<bool>>(&mut fields, "measure", None).flatten();
         cx.unknown_keys(fields, FIELDS);
         let (kind, name) = (kind?, name?);
@@ -165,6 +170,7 @@ impl Change {
             start_timeout,
             stop_timeout,
             retry,
+            resilience,
             measure,
             path,
             location,
@@ -217,6 +223,7 @@ impl PluginEntry {
             start_timeout: START_TIMEOUT,
             stop_timeout: STOP_TIMEOUT,
             retry: None,
+            resilience: None,
             measure: None,
             path,
         }
@@ -227,7 +234,7 @@ impl PluginEntry {
         self.id.as_ref().map_or(self.name.as_str(), |id| id.as_str())
     }
 
-    /// Lays a change over the entry: settings key by key, everything else as a whole.
+    /// Lays a change over the entry: settings and policies key by key, everything else as a whole.
     pub(super) fn apply(&mut self, change: Change) {
         // Without an id, the name says which entry is meant.
         if let (Some(id), Some(name)) = (&change.id, &change.name)
@@ -253,6 +260,12 @@ impl PluginEntry {
         self.start_timeout = change.start_timeout.unwrap_or(self.start_timeout);
         self.stop_timeout = change.stop_timeout.unwrap_or(self.stop_timeout);
         self.retry = change.retry.or(self.retry);
+        if let Some(over) = &change.resilience {
+            match &mut self.resilience {
+                Some(resilience) => resilience.merge(over.clone()),
+                none => *none = Some(over.clone()),
+            }
+        }
         self.measure = change.measure.or(self.measure);
     }
 
@@ -289,6 +302,13 @@ impl PluginEntry {
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Self {
         self.retry = Some(retry);
+        self
+    }
+
+    /// Sets the policies for calls to it.
+    #[must_use]
+    pub fn resilience(mut self, resilience: &Resilience) -> Self {
+        self.resilience = Some(Node::from(resilience.write()));
         self
     }
 

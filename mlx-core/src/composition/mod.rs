@@ -26,4 +26,4 @@ pub use entry::{OnFailure, PluginEntry, START_TIMEOUT, STOP_TIMEOUT};
 pub use machine::Machine;
 pub use plan::{Deferred, Excluded, LeftOut, Plan, Step};
 pub use recommend::{Reason, Recommendation};
-pub use start::{MAX_CONCURRENT_STARTS, Retry};
+pub use start::MAX_CONCURRENT_STARTS;

@@ -1,11 +1,12 @@
 //! A composition that has been checked: what starts, in which order, and why.
 
-use super::{Composition, OnFailure, Retry, start::Options};
+use super::{Composition, OnFailure, start::Options};
 use crate::{
     config::ConfigValue,
     diagnostics::{Diagnostic, Location},
     plugin::PluginMetadata,
     registry::{Registration, Registry},
+    resilience::{Resilience, Retry},
     value::{Node, Reference, Template, Variables},
 };
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
@@ -54,12 +55,16 @@ pub struct Step {
     pub stop_timeout: Duration,
     /// Whether its start is tried again when the failure may pass.
     pub retry: Option<Retry>,
+    /// The policies for calls to it.
+    pub resilience: Option<Resilience>,
     /// Whether calls to it are measured.
     pub measure: bool,
     /// Where it stands in the composition: `plugins[2]`.
     pub path: String,
     /// Where it was written.
     pub location: Option<Location>,
+    /// The policies as the user wrote them.
+    pub(super) policies: Option<Node>,
     /// What the variables of the composition in its settings stand for.
     pub(crate) definitions: BTreeMap<String, Option<Template>>,
 }
@@ -184,6 +189,8 @@ impl Plan {
             "start_timeout": step.start_timeout.write(),
             "stop_timeout": step.stop_timeout.write(),
             "retry": step.retry,
+            "resilience": step.resilience,
+            "repeated": step.repeated(),
             "measure": step.measure,
             "path": step.path,
             "location": step.location.as_ref().map(Location::to_json),
@@ -195,6 +202,13 @@ impl Step {
     /// The type and the id: `data_source/sqlite`.
     pub fn label(&self) -> String {
         format!("{}/{}", self.registration.metadata().kind.name, self.id)
+    }
+
+    /// The methods that [`Resilience::retry`] repeats: those that its contracts declare idempotent.
+    pub fn repeated(&self) -> Vec<&'static str> {
+        let retried = self.resilience.as_ref().is_some_and(|resilience| resilience.retry.is_some());
+        let methods = self.registration.metadata().kinds().flat_map(|kind| kind.methods);
+        methods.filter(|method| retried && method.idempotent).map(|method| method.name).collect()
     }
 
     /// Whether a plugin that says this about itself declares that it requires or uses this one.

@@ -9,10 +9,13 @@ use super::{
     variables,
 };
 use crate::{
+    config::{ConfigValue, Reader},
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
     graph::Graph,
     plugin::{PluginMetadata, Requirement, Resources},
     registry::{Checked, Registration, Registry},
+    resilience::Resilience,
+    value::Variables,
 };
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -64,6 +67,8 @@ pub(super) struct Candidate<'c> {
     pub(super) entry: &'c PluginEntry,
     pub(super) registration: &'static Registration,
     pub(super) checked: Checked,
+    /// The policies for calls to it.
+    pub(super) resilience: Option<Resilience>,
     /// Whether it is the one meant when only its type is asked for.
     pub(super) default: bool,
 }
@@ -128,8 +133,9 @@ impl<'c> Resolver<'c> {
                 continue;
             };
             let variables = self.composition.variables.as_ref();
-            let checked = registration.check(&entry.config, variables, &format!("{}.config", entry.path));
-            self.candidates.push(Candidate { entry, registration, checked, default: entry.default });
+            let mut checked = registration.check(&entry.config, variables, &format!("{}.config", entry.path));
+            let resilience = policies(entry, variables, registration.metadata(), &mut checked.diagnostics);
+            self.candidates.push(Candidate { entry, registration, checked, resilience, default: entry.default });
         }
         self.candidates.sort_by(|a, b| a.key().cmp(&b.key()));
         let mut twins = Vec::new();
@@ -419,9 +425,11 @@ impl<'c> Resolver<'c> {
                     start_timeout: entry.start_timeout,
                     stop_timeout: entry.stop_timeout,
                     retry: entry.retry,
+                    resilience: candidate.resilience.clone(),
                     measure: entry.measure.or(self.composition.options.measure).unwrap_or(false),
                     path: entry.path.clone(),
                     location: entry.location.clone(),
+                    policies: entry.resilience.clone(),
                     definitions: variables::used(&entry.config, self.composition.variables.as_ref()),
                 }
             })
@@ -457,6 +465,37 @@ impl<'c> Resolver<'c> {
             _ => "one of the plugins has to do without the other: make the requirement `optional`, or remove a plugin",
         })
     }
+}
+
+/// Reads the policies for calls to a plugin, and warns of those that its contracts give nothing to do.
+fn policies(
+    entry: &PluginEntry,
+    variables: &dyn Variables,
+    metadata: &PluginMetadata,
+    found: &mut Vec<Diagnostic>,
+) -> Option<Resilience> {
+    let node = entry.resilience.as_ref()?;
+    let path = format!("{}.resilience", entry.path);
+    let mut cx = Reader::plan(variables).within(path.as_str());
+    let resilience = Resilience::read(node, &mut cx);
+    found.extend(cx.into_parts().0);
+    let resilience = resilience?;
+    let mut warn = |policy: &str, why: &str, help: &str| {
+        let kinds = listing(metadata.kinds().map(|kind| kind.name));
+        let message = format!("`{policy}` does nothing for `{}`: no method of {kinds} is {why}", entry.id());
+        let place = node.as_map().and_then(|map| map.entry(policy)).and_then(|entry| entry.key_location.as_ref());
+        let diagnostic = Diagnostic::warning(Code::IneffectivePolicy, message).at(place.or(node.location.as_ref()));
+        found.push(diagnostic.in_path(format!("{path}.{policy}")).help(help));
+    };
+    let methods = || metadata.kinds().flat_map(|kind| kind.methods);
+    let timed = [("deadline", resilience.deadline.is_some()), ("timeout", resilience.timeout.is_some())];
+    for (policy, _) in timed.into_iter().filter(|(_, set)| *set && !methods().any(|method| method.is_async)) {
+        warn(policy, "async", "remove it: only a call that waits can be given up");
+    }
+    if resilience.retry.is_some() && !methods().any(|method| method.idempotent) {
+        warn("retry", "idempotent", "remove it, or have the contract say `#[idempotent]` where a call may be repeated");
+    }
+    Some(resilience)
 }
 
 /// Whether a plugin meets a requirement that names it, its type or a capability of it.

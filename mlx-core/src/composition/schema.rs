@@ -1,7 +1,10 @@
 //! The JSON Schema of the compositions that this program can start.
 
 use super::MAX_CONCURRENT_STARTS;
-use crate::registry::{Registration, Registry};
+use crate::{
+    registry::{Registration, Registry},
+    resilience::Resilience,
+};
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -52,6 +55,7 @@ impl Registry {
                 }));
             }
         }
+        let resilience = generator.subschema_for::<Resilience>().to_value();
         let kinds: Vec<Value> =
             by_kind.keys().map(|kind| described(kind, self.kind(kind).map_or("", |kind| kind.description))).collect();
         let mut definitions = generator.take_definitions(true);
@@ -154,7 +158,10 @@ impl Registry {
             "if": {"properties": {"extends": {"type": "null"}}},
             "then": {"properties": {"plugins": {"items": {
                 "required": ["name"],
-                "properties": {"name": {"type": "string", "description": "The plugin's name."}},
+                "properties": {
+                    "name": {"type": "string", "description": "The plugin's name."},
+                    "resilience": {"anyOf": [resilience, {"type": "null"}]},
+                },
                 "allOf": rules,
             }}}},
             "additionalProperties": false,
@@ -200,6 +207,7 @@ fn change(kind: Value) -> Value {
                 "max_backoff": pause("5s", "The longest pause."),
             },
         },
+        "resilience": {"type": ["object", "null"], "description": "What stands between callers and the plugin."},
         "measure": {"type": ["boolean", "null"], "description": "Whether calls to the plugin are measured."},
     })
 }

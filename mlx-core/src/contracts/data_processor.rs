@@ -15,6 +15,7 @@ pub trait DataProcessor {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when the table does not fit the transformation.
+    #[idempotent]
     async fn process_data(&self, data: DataFrame) -> Result<DataFrame>;
 
     /// Checks a table against what the processor expects. A table that does not fit is no error: the report
@@ -22,6 +23,7 @@ pub trait DataProcessor {
     ///
     /// # Errors
     /// Only when the check itself fails.
+    #[idempotent]
     async fn validate_schema(&self, data: DataFrame) -> Result<SchemaReport>;
 }
 

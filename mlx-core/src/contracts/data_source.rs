@@ -24,12 +24,17 @@ pub trait DataSource {
     ///
     /// # Errors
     /// [`Unavailable`](crate::ErrorKind::Unavailable) or [`Denied`](crate::ErrorKind::Denied).
+    #[idempotent]
     async fn connect(&self) -> Result<ConnectionInfo>;
 
     /// Answers a query in the system's own language, usually SQL.
     ///
+    /// A query reads. One that changes something may be carried out twice where the composition has calls
+    /// [repeated](crate::resilience::Resilience::retry); [`write`](DataSource::write) never is.
+    ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a query that the system rejects.
+    #[idempotent]
     async fn query(&self, sql: &str) -> Result<DataFrame>;
 
     /// Answers a query with values in place of `?`, so that no value is ever spliced into the text.
@@ -37,6 +42,7 @@ pub trait DataSource {
     /// # Errors
     /// As [`query`](DataSource::query); [`Unsupported`](crate::ErrorKind::Unsupported) where the system has no
     /// bind parameters.
+    #[idempotent]
     async fn query_with(&self, sql: &str, parameters: Vec<serde_json::Value>) -> Result<DataFrame> {
         if parameters.is_empty() {
             return self.query(sql).await;
@@ -52,6 +58,7 @@ pub trait DataSource {
     ///
     /// # Errors
     /// As [`query_with`](DataSource::query_with), before the first piece; later ones are items of the stream.
+    #[idempotent]
     async fn query_stream(&self, sql: &str, parameters: Vec<serde_json::Value>) -> Result<BoxStream<DataFrame>> {
         let answer = self.query_with(sql, parameters).await?;
         Ok(Box::pin(One(Some(answer))))
@@ -69,6 +76,7 @@ pub trait DataSource {
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where there is no catalogue.
+    #[idempotent]
     async fn tables(&self) -> Result<Vec<String>> {
         Err(Error::unsupported("this data source cannot list its tables"))
     }
@@ -77,6 +85,7 @@ pub trait DataSource {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such table.
+    #[idempotent]
     async fn table_schema(&self, _table: &str) -> Result<SchemaRef> {
         Err(Error::unsupported("this data source cannot describe its tables"))
     }

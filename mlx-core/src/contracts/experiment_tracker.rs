@@ -26,6 +26,7 @@ pub trait ExperimentTracker {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run, [`Invalid`](crate::ErrorKind::Invalid) for a
     /// changed parameter.
+    #[idempotent]
     async fn log_params(&self, run: &str, parameters: BTreeMap<String, String>) -> Result<()>;
 
     /// Records measurements. All of them are kept, also several of one name.
@@ -38,6 +39,7 @@ pub trait ExperimentTracker {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run.
+    #[idempotent]
     async fn set_tags(&self, run: &str, tags: BTreeMap<String, String>) -> Result<()>;
 
     /// Stores a file under a relative path with `/` between its parts.
@@ -45,36 +47,42 @@ pub trait ExperimentTracker {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run, [`Invalid`](crate::ErrorKind::Invalid) for a
     /// path that leaves the run.
+    #[idempotent]
     async fn log_artifact(&self, run: &str, path: &str, contents: Vec<u8>) -> Result<()>;
 
     /// The contents of a stored file.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run or file.
+    #[idempotent]
     async fn artifact(&self, run: &str, path: &str) -> Result<Vec<u8>>;
 
     /// Ends a run. Everything recorded before is kept when this returns.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run.
+    #[idempotent]
     async fn end_run(&self, run: &str, status: RunStatus) -> Result<()>;
 
     /// Everything recorded of a run; of each metric the last value.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run.
+    #[idempotent]
     async fn run(&self, run: &str) -> Result<Run>;
 
     /// The runs of an experiment, the newest first.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown experiment.
+    #[idempotent]
     async fn runs(&self, experiment: &str) -> Result<Vec<Run>>;
 
     /// All values of a metric, in the order they were recorded.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run.
+    #[idempotent]
     async fn metric_history(&self, run: &str, name: &str) -> Result<Vec<Metric>>;
 
     /// Records which data a run used. Recording a dataset again, under the same name and digest, changes nothing.

@@ -30,6 +30,7 @@ pub trait LlmProvider {
     /// [`Invalid`](crate::ErrorKind::Invalid) for a request that the model cannot take,
     /// [`Denied`](crate::ErrorKind::Denied) without permission or when the budget is used up,
     /// [`Unavailable`](crate::ErrorKind::Unavailable) when the provider is overloaded.
+    #[idempotent]
     async fn chat(&self, request: ChatRequest) -> Result<ChatReply>;
 
     /// Answers a chat piece by piece. The last item of a complete answer is [`ChatEvent::End`]; a stream that ends
@@ -37,12 +38,14 @@ pub trait LlmProvider {
     ///
     /// # Errors
     /// As [`chat`](LlmProvider::chat), before the first piece; later ones are items of the stream.
+    #[idempotent]
     async fn stream(&self, request: ChatRequest) -> Result<BoxStream<ChatEvent>>;
 
     /// Makes one vector of numbers of each text, in the order of the texts.
     ///
     /// # Errors
     /// As [`chat`](LlmProvider::chat); [`Unsupported`](crate::ErrorKind::Unsupported) without such a model.
+    #[idempotent]
     async fn embed(&self, _request: EmbeddingRequest) -> Result<Embeddings> {
         Err(Error::unsupported("this provider makes no embeddings"))
     }
@@ -51,6 +54,7 @@ pub trait LlmProvider {
     ///
     /// # Errors
     /// What the provider reports.
+    #[idempotent]
     async fn models(&self) -> Result<Vec<String>>;
 }
 

@@ -22,24 +22,28 @@ pub trait MlPlatform {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id.
+    #[idempotent]
     async fn status(&self, job: &str) -> Result<JobStatus>;
 
     /// Waits until a job has ended, and returns its model.
     ///
     /// # Errors
     /// What made the job fail; [`Cancelled`](crate::ErrorKind::Cancelled) when it was cancelled.
+    #[idempotent]
     async fn result(&self, job: &str) -> Result<TrainedModel>;
 
     /// Ends a job early. Cancelling one that has ended changes nothing.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id.
+    #[idempotent]
     async fn cancel(&self, job: &str) -> Result<()>;
 
     /// All known jobs, the newest first.
     ///
     /// # Errors
     /// What the platform reports.
+    #[idempotent]
     async fn jobs(&self) -> Result<Vec<JobStatus>>;
 }
 

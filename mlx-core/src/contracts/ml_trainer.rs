@@ -22,6 +22,7 @@ pub trait MlTrainer {
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for a model of a foreign format.
+    #[idempotent]
     async fn evaluate(&self, model: Model, data: DataFrame) -> Result<Evaluation>;
 }
 

@@ -18,6 +18,7 @@ pub trait ModelRegistry {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such model, version or alias.
+    #[idempotent]
     async fn version(&self, name: &str, version: VersionRef) -> Result<ModelVersion>;
 
     /// The model of a version.
@@ -25,24 +26,28 @@ pub trait ModelRegistry {
     /// # Errors
     /// As [`version`](ModelRegistry::version); [`Failed`](crate::ErrorKind::Failed) when what is stored does not
     /// match its checksum.
+    #[idempotent]
     async fn load(&self, name: &str, version: VersionRef) -> Result<Model>;
 
     /// The names of all models, sorted.
     ///
     /// # Errors
     /// What the storage reports.
+    #[idempotent]
     async fn models(&self) -> Result<Vec<String>>;
 
     /// All versions of a model, the newest first.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such model.
+    #[idempotent]
     async fn versions(&self, name: &str) -> Result<Vec<ModelVersion>>;
 
     /// Points an alias, such as `champion`, at a version.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such version.
+    #[idempotent]
     async fn set_alias(&self, name: &str, alias: &str, version: u64) -> Result<()>;
 
     /// Removes a version and its aliases. Its number is not used again.

@@ -15,6 +15,7 @@ pub trait ModelServer {
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for a foreign format.
+    #[idempotent]
     async fn load(&self, name: &str, model: Model) -> Result<()>;
 
     /// Forgets a model.
@@ -28,17 +29,20 @@ pub trait ModelServer {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when a feature is missing or no finite number.
+    #[idempotent]
     async fn predict(&self, name: &str, data: DataFrame) -> Result<DataFrame>;
 
     /// What a loaded model takes and gives.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when none has the name.
+    #[idempotent]
     async fn signature(&self, name: &str) -> Result<ModelSignature>;
 
     /// The names of the loaded models, sorted.
     ///
     /// # Errors
     /// What the server reports.
+    #[idempotent]
     async fn models(&self) -> Result<Vec<String>>;
 }

@@ -18,6 +18,7 @@ pub trait Monitoring {
     ///
     /// # Errors
     /// What the plugin reports.
+    #[idempotent]
     async fn export(&self) -> Result<String>;
 }
 

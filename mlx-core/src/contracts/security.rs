@@ -20,12 +20,14 @@ pub trait Security {
     ///
     /// # Errors
     /// [`Denied`](crate::ErrorKind::Denied) when it belongs to nobody.
+    #[idempotent]
     async fn authenticate(&self, credential: Credential) -> Result<Principal>;
 
     /// Whether somebody may do something: `action` is a verb such as `predict`, `resource` what it is done to.
     ///
     /// # Errors
     /// Only when the question cannot be answered; "no" is `Ok(false)`.
+    #[idempotent]
     async fn authorize(&self, principal: Principal, action: &str, resource: &str) -> Result<bool>;
 
     /// Fetches a secret: the plugin with the id `vault` answers `${vault:KEY}` in a composition.
@@ -33,6 +35,7 @@ pub trait Security {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown key; [`Unsupported`](crate::ErrorKind::Unsupported)
     /// where the plugin keeps no secrets.
+    #[idempotent]
     async fn secret(&self, _key: &str) -> Result<Secret<String>> {
         Err(Error::unsupported("this security plugin keeps no secrets"))
     }

@@ -10,6 +10,7 @@ pub trait ServingPlatform {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when no server has the model.
+    #[idempotent]
     async fn deploy(&self, deployment: Deployment) -> Result<Endpoint>;
 
     /// Stops to offer a model.
@@ -22,6 +23,7 @@ pub trait ServingPlatform {
     ///
     /// # Errors
     /// What the platform reports.
+    #[idempotent]
     async fn endpoints(&self) -> Result<Vec<Endpoint>>;
 }
 

@@ -28,24 +28,28 @@ pub trait WorkflowEngine {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id.
+    #[idempotent]
     async fn status(&self, run: &str) -> Result<WorkflowRun>;
 
     /// Waits until a run has ended, and returns its result, whose status says how.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id; else what kept the engine from running it at all.
+    #[idempotent]
     async fn result(&self, run: &str) -> Result<PipelineResult>;
 
     /// Ends a run early. Cancelling one that has ended changes nothing.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown id.
+    #[idempotent]
     async fn cancel(&self, run: &str) -> Result<()>;
 
     /// All known runs, the newest first.
     ///
     /// # Errors
     /// What the engine reports.
+    #[idempotent]
     async fn runs(&self) -> Result<Vec<WorkflowRun>>;
 }
 

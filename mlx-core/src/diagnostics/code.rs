@@ -8,7 +8,7 @@ macro_rules! codes {
         ///
         /// Numbers are never reused. Ranges: 1–19 reading text, 20–49 configuration values, 50–69 compositions,
         /// 70–89 the registry and `plugins.json`, 90–109 running a platform, 110–129 pipelines, 130–169 components and the
-        /// `mlx` command.
+        /// `mlx` command, 170–179 policies for calls.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[non_exhaustive]
         #[repr(u16)]
@@ -275,6 +275,11 @@ codes! {
     EntryChanged = 161, "an entry was changed by hand";
     /// Code of the project mentions a module that was removed with a component. Change it; the compiler shows the places.
     StillMentioned = 162, "code mentions what is removed";
+
+    /// A policy under `resilience` gives the methods of the plugin's type nothing to do. `retry` repeats calls of methods that
+    /// the contract declares `#[idempotent]`, and `timeout` and `deadline` give up calls of async methods: where there are
+    /// none, remove the policy.
+    IneffectivePolicy = 170, "a policy has no effect";
 }
 
 impl Code {

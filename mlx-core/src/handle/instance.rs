@@ -1,6 +1,7 @@
 use std::any::{Any, type_name};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::metrics::Meter;
 
@@ -34,9 +35,17 @@ pub struct Instance {
     /// Few, so searched from the front: what is provided first is found fastest.
     contracts: Vec<Contract>,
     meter: Option<Arc<Meter>>,
-    /// Whether the calls through handles are measured with it.
-    calls: bool,
+    /// What stands between callers and the plugin, of a type that this room does not know.
+    guard: RwLock<Option<Arc<dyn Any + Send + Sync>>>,
+    /// What a call through a handle has to mind: [`MEASURED`], [`GUARDED`]. It may change while calls are made.
+    minds: AtomicU8,
 }
+
+/// The calls through handles are measured with the meter.
+const MEASURED: u8 = 1;
+
+/// There is a guard.
+const GUARDED: u8 = 2;
 
 struct Contract {
     name: &'static str,
@@ -69,8 +78,45 @@ impl Instance {
     /// Has the plugin's life measured, and the calls too that are made through handles if `calls`.
     #[must_use]
     pub fn measured(mut self, meter: Arc<Meter>, calls: bool) -> Self {
-        (self.meter, self.calls) = (Some(meter), calls);
+        self.meter = Some(meter);
+        self.set_measured(calls);
         self
+    }
+
+    /// Sets whether calls are measured, from the next one on.
+    pub(crate) fn set_measured(&self, calls: bool) {
+        self.mind(MEASURED, calls);
+    }
+
+    /// Sets what stands between callers and the plugin, from the next call on.
+    pub(crate) fn set_guard(&self, guard: Option<Arc<dyn Any + Send + Sync>>) {
+        let mut current = self.guard.write().unwrap_or_else(PoisonError::into_inner);
+        self.mind(GUARDED, guard.is_some());
+        *current = guard;
+    }
+
+    /// What stands between callers and the plugin.
+    pub(crate) fn guard(&self) -> Option<Arc<dyn Any + Send + Sync>> {
+        self.guard.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn mind(&self, what: u8, does: bool) {
+        match does {
+            true => self.minds.fetch_or(what, Relaxed),
+            false => self.minds.fetch_and(!what, Relaxed),
+        };
+    }
+
+    /// Whether calls are neither measured nor guarded.
+    #[inline]
+    pub(super) fn is_plain(&self) -> bool {
+        self.minds.load(Relaxed) == 0
+    }
+
+    /// Whether there is a guard.
+    #[inline]
+    pub(super) fn is_guarded(&self) -> bool {
+        self.minds.load(Relaxed) & GUARDED != 0
     }
 
     /// What measures the plugin's life.
@@ -81,7 +127,7 @@ impl Instance {
     /// What measures calls.
     #[inline]
     pub(super) fn call_meter(&self) -> Option<&Meter> {
-        if self.calls { self.meter() } else { None }
+        if self.minds.load(Relaxed) & MEASURED != 0 { self.meter() } else { None }
     }
 
     /// The plugin under the contract `C`, if it fulfils it.

@@ -209,6 +209,18 @@ impl InstanceLease {
         })
     }
 
+    /// Whether nothing stands between callers and the plugin: its calls are neither measured nor guarded.
+    #[inline]
+    pub fn is_plain(&self) -> bool {
+        self.0.instance.is_plain()
+    }
+
+    /// Whether calls are led through a [`Guard`](crate::resilience::Guard).
+    #[inline]
+    pub fn is_guarded(&self) -> bool {
+        self.0.instance.is_guarded()
+    }
+
     /// Has a call of this name measured, if the calls of the instance are. Where they are not, it costs one branch.
     #[inline]
     pub fn measured<'c, T: 'c, E: 'c>(&self, operation: &'static str, call: Call<'c, T, E>) -> Call<'c, T, E> {

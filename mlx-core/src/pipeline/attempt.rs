@@ -1,22 +1,17 @@
 //! One step: its attempts, their pauses and deadlines.
 
 use super::{
-    PipelineEventKind, Retries, RetryOn,
+    PipelineEventKind,
     check::unknown,
     document::{Call, Step},
     event::Events,
 };
 use crate::{
-    diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, panic_message},
+    diagnostics::{Code, Diagnostic, Error, Result, panic_message},
     plugin::{ComponentResult, ExecutionContext, Peers},
+    resilience::Retry,
 };
-use std::{
-    future::Future,
-    hash::{BuildHasher, RandomState},
-    pin::pin,
-    sync::Arc,
-    time::Duration,
-};
+use std::{future::Future, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout, timeout_at},
@@ -25,9 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 /// How long something that was cancelled may take to notice.
 pub(super) const AFTER_CANCEL: Duration = Duration::from_secs(10);
-
-/// No pause is longer; sums of times stay far from their limits.
-const LONGEST_PAUSE: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
 /// A step that is about to run.
 pub(super) struct Attempts {
@@ -62,7 +54,6 @@ impl Attempts {
     pub(super) async fn run(self) -> Ended {
         let began = Instant::now();
         let end = self.step.deadline.and_then(|deadline| began.checked_add(deadline));
-        let retries = &self.step.retries;
         let mut attempts = 0;
         let outcome = loop {
             attempts += 1;
@@ -71,9 +62,10 @@ impl Attempts {
                 Err(_) if self.cx.cancellation().is_cancelled() => break Outcome::Cancelled,
                 Err(error) => error,
             };
-            let pause = pause(retries, attempts);
-            let in_time = end.is_none_or(|end| Instant::now() + pause < end);
-            if attempts >= retries.attempts || !retryable(retries.on, error.kind()) || !in_time {
+            let again = |retry: &Retry| attempts < retry.max_attempts && retry.covers(error.kind());
+            let Some(retry) = self.step.retry.filter(again) else { break Outcome::Failed(error) };
+            let pause = retry.pause(attempts);
+            if end.is_some_and(|end| Instant::now() + pause >= end) {
                 break Outcome::Failed(error);
             }
             let (step, error) = (self.step.name().to_owned(), error.to_string());
@@ -88,7 +80,7 @@ impl Attempts {
     async fn attempt(&self, end: Option<Instant>) -> Result<ComponentResult> {
         let token = self.cx.cancellation().child_token();
         let cx = self.cx.clone().with_cancellation(token.clone());
-        let own = self.step.retries.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
+        let own = self.step.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let until = end.into_iter().chain(own).min();
         let result = match &self.action {
             Action::Execute(peers, plugin) => bounded(until, &token, peers.execute(plugin, cx)).await,
@@ -97,7 +89,7 @@ impl Attempts {
         let Some(result) = result else {
             let (what, deadline) = match (end, self.step.deadline) {
                 (Some(end), Some(deadline)) if until == Some(end) => ("it", deadline),
-                _ => ("an attempt", self.step.retries.deadline.unwrap_or_default()),
+                _ => ("an attempt", self.step.timeout.unwrap_or_default()),
             };
             return Err(Error::timeout(format!("{what} did not end within {deadline:?}")));
         };
@@ -153,62 +145,5 @@ async fn contain(call: Arc<Call>, cx: ExecutionContext) -> Result<ComponentResul
             Err(Error::internal(format!("it panicked: {message}")))
         }
         _ => Err(Error::cancelled("it was cancelled")),
-    }
-}
-
-fn retryable(on: RetryOn, kind: ErrorKind) -> bool {
-    match on {
-        RetryOn::Transient => kind.is_transient(),
-        RetryOn::Any => kind != ErrorKind::Cancelled,
-    }
-}
-
-/// The pause after an attempt: exponential, with "equal jitter" (M. Brooker, "Exponential backoff and jitter", AWS
-/// Architecture Blog, 2015).
-fn pause(retries: &Retries, attempt: u32) -> Duration {
-    let doubled = retries.backoff.saturating_mul(2u32.saturating_pow(attempt - 1));
-    let half = doubled.min(retries.max_backoff).min(LONGEST_PAUSE) / 2;
-    // The hasher's keys are random.
-    let random = RandomState::new().hash_one(attempt) as f64 / u64::MAX as f64;
-    half + half.mul_f64(random)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pauses_double_up_to_the_longest_and_lose_at_most_half() {
-        let retries = Retries::attempts(9).backoff(Duration::from_millis(100)).max_backoff(Duration::from_millis(300));
-        for (attempt, nominal) in [(1, 100), (2, 200), (3, 300), (40, 300), (u32::MAX, 300)] {
-            let pause = pause(&retries, attempt);
-            let nominal = Duration::from_millis(nominal);
-            assert!(pause >= nominal / 2 && pause <= nominal, "{attempt}: {pause:?}");
-        }
-    }
-
-    #[test]
-    fn a_pause_without_end_is_bounded() {
-        let retries = Retries::attempts(2).backoff(Duration::MAX).max_backoff(Duration::MAX);
-        assert!(pause(&retries, u32::MAX) <= LONGEST_PAUSE);
-    }
-
-    #[test]
-    fn what_is_tried_again() {
-        use ErrorKind::*;
-        for (kind, transient, any) in [
-            (Unavailable, true, true),
-            (Timeout, true, true),
-            (Failed, false, true),
-            (Internal, false, true),
-            (Invalid, false, true),
-            (Cancelled, false, false),
-        ] {
-            assert_eq!(
-                (retryable(RetryOn::Transient, kind), retryable(RetryOn::Any, kind)),
-                (transient, any),
-                "{kind:?}"
-            );
-        }
     }
 }

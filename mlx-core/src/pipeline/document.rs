@@ -4,6 +4,7 @@ use crate::{
     ComponentResult, ExecutionContext, PluginConfig,
     config::{Located, Reader},
     diagnostics::{Code, Diagnostic, Error, Location, Result, Source},
+    resilience::Retry,
     value::{self, Node, json, yaml},
 };
 use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
@@ -22,7 +23,7 @@ use std::{fmt, future::Future, path::Path, pin::Pin, sync::Arc, time::Duration};
 ///   - name: train
 ///     plugin: ml_trainer/forest
 ///     input: {rows: "${steps.load.outputs.rows}"}
-///     retries: {attempts: 3, backoff: 1s}
+///     retry: {max_attempts: 3, initial_backoff: 1s}
 ///     deadline: 10m
 /// "#,
 /// )?;
@@ -52,7 +53,8 @@ pub struct Step {
     pub(super) data: Vec<Located<String>>,
     pub(super) input: Node,
     pub(super) outputs: Option<Vec<Located<String>>>,
-    pub(super) retries: Retries,
+    pub(super) retry: Option<Retry>,
+    pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Duration>,
     pub(super) on_failure: OnFailure,
     pub(super) path: String,
@@ -71,84 +73,6 @@ pub(super) enum Work {
 pub(super) type Call =
     dyn Fn(ExecutionContext) -> Pin<Box<dyn Future<Output = Result<ComponentResult>> + Send>> + Send + Sync;
 
-/// How often a step is tried.
-#[derive(Clone, Debug, PartialEq, Eq, PluginConfig)]
-pub struct Retries {
-    /// How often the step is tried, the first time included.
-    #[config(default = 1, range(1..=100))]
-    pub attempts: u32,
-    /// The pause before the second attempt; it doubles with each further one. Up to a half of each pause is taken
-    /// off at random, so that steps that failed together do not come back together.
-    #[config(default = Duration::from_secs(1))]
-    pub backoff: Duration,
-    /// The longest pause.
-    #[config(default = Duration::from_secs(60))]
-    pub max_backoff: Duration,
-    /// How long one attempt may take.
-    pub deadline: Option<Duration>,
-    /// Which failures are tried again.
-    #[config(default)]
-    pub on: RetryOn,
-}
-
-impl Default for Retries {
-    fn default() -> Self {
-        Retries {
-            attempts: 1,
-            backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_secs(60),
-            deadline: None,
-            on: RetryOn::Transient,
-        }
-    }
-}
-
-impl Retries {
-    /// So many attempts, with a pause of a second after the first.
-    pub fn attempts(attempts: u32) -> Self {
-        Retries { attempts, ..Retries::default() }
-    }
-
-    /// Sets the first pause.
-    #[must_use]
-    pub fn backoff(mut self, backoff: Duration) -> Self {
-        self.backoff = backoff;
-        self
-    }
-
-    /// Sets the longest pause.
-    #[must_use]
-    pub fn max_backoff(mut self, max_backoff: Duration) -> Self {
-        self.max_backoff = max_backoff;
-        self
-    }
-
-    /// Sets how long one attempt may take.
-    #[must_use]
-    pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
-        self
-    }
-
-    /// Sets which failures are tried again.
-    #[must_use]
-    pub fn on(mut self, on: RetryOn) -> Self {
-        self.on = on;
-        self
-    }
-}
-
-/// Which failures are tried again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PluginConfig)]
-#[config(rename_all = "snake_case")]
-pub enum RetryOn {
-    /// Those that may pass: [`ErrorKind::is_transient`](crate::ErrorKind::is_transient).
-    #[default]
-    Transient,
-    /// All but a cancellation. The step must be safe to do again after whatever went wrong, a panic included.
-    Any,
-}
-
 /// What becomes of the pipeline when a step fails. It has failed either way, and what depends on the step is skipped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PluginConfig)]
 #[config(rename_all = "snake_case")]
@@ -162,7 +86,7 @@ pub enum OnFailure {
 
 const FIELDS: &[&str] = &["name", "description", "input", "parallelism", "deadline", "steps"];
 const STEP_FIELDS: &[&str] =
-    &["name", "plugin", "after", "data", "input", "outputs", "retries", "deadline", "on_failure"];
+    &["name", "plugin", "after", "data", "input", "outputs", "retry", "timeout", "deadline", "on_failure"];
 
 /// How many steps run at the same time unless the pipeline says otherwise.
 pub const PARALLELISM: usize = 4;
@@ -315,7 +239,8 @@ impl Step {
             data: Vec::new(),
             input: Node::new(value::Value::Null),
             outputs: None,
-            retries: Retries::default(),
+            retry: None,
+            timeout: None,
             deadline: None,
             on_failure: OnFailure::Abort,
             path: String::new(),
@@ -357,13 +282,14 @@ impl Step {
         let data = names(cx, &mut fields, "data");
         let input = cx.field::<Node>(&mut fields, "input", Some(|| Node::new(value::Value::Null)));
         let outputs = cx.field::<Option<Vec<Located<String>>>>(&mut fields, "outputs", None).flatten();
-        let retries = cx.field(&mut fields, "retries", Some(Retries::default)).unwrap_or_default();
+        let retry = cx.field::<Option<Retry>>(&mut fields, "retry", None).flatten();
+        let timeout = cx.field::<Option<Duration>>(&mut fields, "timeout", None).flatten();
         let deadline = cx.field::<Option<Duration>>(&mut fields, "deadline", None).flatten();
         let on_failure = cx.field(&mut fields, "on_failure", Some(OnFailure::default)).unwrap_or_default();
         cx.unknown_keys(fields, STEP_FIELDS);
         let step = Step { path: cx.path(), ..Step::new(name?, Work::Plugin(plugin?)) };
         let input = input.unwrap_or_else(|| step.input.clone());
-        Some(Step { after, data, input, outputs, retries, deadline, on_failure, ..step })
+        Some(Step { after, data, input, outputs, retry, timeout, deadline, on_failure, ..step })
     }
 
     /// Waits for another step's success before it begins. A step named in a reference or in `data` needs no mention.
@@ -396,10 +322,17 @@ impl Step {
         self
     }
 
-    /// Sets how often the step is tried.
+    /// Has the step tried again when it fails.
     #[must_use]
-    pub fn retries(mut self, retries: Retries) -> Self {
-        self.retries = retries;
+    pub fn retry(mut self, retry: Retry) -> Self {
+        self.retry = Some(retry);
+        self
+    }
+
+    /// Sets how long one attempt may take.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
         self
     }
 

@@ -34,7 +34,7 @@ mod result;
 mod resume;
 mod run;
 
-pub use document::{OnFailure, PARALLELISM, Pipeline, Retries, RetryOn, Step};
+pub use document::{OnFailure, PARALLELISM, Pipeline, Step};
 pub use event::{PipelineEvent, PipelineEventKind, PipelineEvents};
 pub use result::{PipelineResult, StepResult, StepState};
 pub use run::PipelineRun;

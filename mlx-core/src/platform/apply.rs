@@ -35,7 +35,7 @@ pub struct Applied {
     pub stopped: Vec<String>,
     /// Plugins that were not touched, in the order of the plan.
     pub unchanged: Vec<String>,
-    /// Those of `unchanged` for which only deadlines, `default` or `on_failure` are others now.
+    /// Those of `unchanged` for which only deadlines, policies for calls, `default`, `measure` or `on_failure` are others now.
     pub adjusted: Vec<String>,
     /// Why, for everything that was started, swapped, restarted or stopped.
     pub why: BTreeMap<String, Why>,
@@ -375,6 +375,9 @@ impl Change {
                 }
             }
         });
+        for position in &difference.adjusted {
+            running.adjust(&members[*position], &plan.steps[*position]);
+        }
         running.set_started(now_run);
         for position in started.iter().filter(|position| before[**position].is_some()) {
             running.set_replaced(&members[*position], &plan.steps[*position]);

@@ -133,7 +133,8 @@ impl Difference {
 
 /// What the platform does with a plugin, and the plugin does not know of.
 fn options(step: &Step) -> impl PartialEq {
-    (step.default, step.on_failure, step.start_timeout, step.stop_timeout, step.retry)
+    let timeouts = (step.start_timeout, step.stop_timeout);
+    (step.default, step.on_failure, timeouts, step.retry, step.resilience.clone(), step.measure)
 }
 
 /// Whether a plugin would read the same from both. References whose text is the same count as the same, unless they

@@ -6,6 +6,7 @@ use crate::{
     diagnostics::{Error, Result},
     handle::Handle,
     metrics::OperationMetrics,
+    resilience::{CircuitState, ResilienceMetrics},
 };
 use std::{
     collections::BTreeMap,
@@ -25,13 +26,17 @@ use tokio::time::sleep;
 pub struct Metrics {
     /// By type and id: `data_source/sqlite`. Operations are sorted by name.
     pub plugins: BTreeMap<String, Vec<OperationMetrics>>,
+    /// What policies for calls have done, for plugins that have any. With a retry, `plugins` counts each attempt.
+    pub resilience: BTreeMap<String, ResilienceMetrics>,
 }
 
 impl Metrics {
     fn of(running: &Running) -> Self {
         let snapshot = running.snapshot();
         let plugins = snapshot.members.iter().map(|member| (member.label().to_owned(), member.meter.snapshot()));
-        Metrics { plugins: plugins.collect() }
+        let resilience =
+            snapshot.members.iter().filter_map(|member| Some((member.label().to_owned(), member.resilience()?)));
+        Metrics { plugins: plugins.collect(), resilience: resilience.collect() }
     }
 
     /// What is known of one operation of the plugin with this type and id; `None` if it never began.
@@ -40,7 +45,7 @@ impl Metrics {
     }
 }
 
-/// A line for each operation.
+/// A line for each operation, and one for each plugin with policies.
 impl fmt::Display for Metrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (plugin, operations) in &self.plugins {
@@ -51,6 +56,15 @@ impl fmt::Display for Metrics {
                 }
                 writeln!(f, ", p50 {:?}, p90 {:?}, p99 {:?}, max {:?}", o.p50, o.p90, o.p99, o.max)?;
             }
+        }
+        for (plugin, r) in &self.resilience {
+            write!(f, "{plugin} resilience: {} retries, {} timeouts, rejected: ", r.retries, r.timeouts)?;
+            write!(f, "{} by circuit breaker, ", r.rejected_by_circuit_breaker)?;
+            write!(f, "{} by concurrency, {} by rate limit", r.rejected_by_concurrency, r.rejected_by_rate_limit)?;
+            if let Some(circuit) = r.circuit {
+                write!(f, ", circuit {circuit}")?;
+            }
+            writeln!(f)?;
         }
         Ok(())
     }
@@ -76,7 +90,12 @@ impl Platform {
 
     /// What gives [`metrics`](Platform::metrics) to a monitoring plugin, each time it is told to or every so often.
     pub fn metrics_exporter(&self, monitoring: Handle<dyn Monitoring>) -> MetricsExporter {
-        MetricsExporter { running: Arc::downgrade(&self.running), monitoring, exported: BTreeMap::new() }
+        MetricsExporter {
+            running: Arc::downgrade(&self.running),
+            monitoring,
+            exported: BTreeMap::new(),
+            resilience: BTreeMap::new(),
+        }
     }
 }
 
@@ -87,12 +106,15 @@ impl Platform {
 /// | `mlx_operations_total` | counter | `plugin`, `operation`, `outcome`: `ok`, `error` or `cancelled` |
 /// | `mlx_operation_seconds_total` | counter | `plugin`, `operation` |
 /// | `mlx_operation_seconds` | gauge | `plugin`, `operation`, `quantile`: `0.5`, `0.9`, `0.99` or `1`, since the start |
+/// | `mlx_resilience_total` | counter | `plugin`, `event`: `retry`, `timeout`, `rejected_by_circuit_breaker`, `rejected_by_concurrency` or `rejected_by_rate_limit` |
+/// | `mlx_circuit_open` | gauge | `plugin`; 1 while calls are refused, else 0 |
 pub struct MetricsExporter {
     /// Weak, so that it does not keep a platform that is dropped.
     running: Weak<Running>,
     monitoring: Handle<dyn Monitoring>,
     /// What counters have been told already.
     exported: BTreeMap<(String, &'static str), Told>,
+    resilience: BTreeMap<String, ResilienceMetrics>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -114,16 +136,20 @@ impl MetricsExporter {
         drop(running);
         let mut told = self.exported.clone();
         let mut measurements = Vec::new();
-        for (plugin, operations) in metrics.plugins {
+        for (plugin, operations) in &metrics.plugins {
             for operation in operations {
                 let before = told.entry((plugin.clone(), operation.operation)).or_default();
-                let now = Told::of(&operation);
-                measurements.extend(before.measure(now, &plugin, &operation));
+                let now = Told::of(operation);
+                measurements.extend(before.measure(now, plugin, operation));
                 *before = now;
             }
         }
+        for (plugin, now) in &metrics.resilience {
+            let before = self.resilience.get(plugin).copied().unwrap_or_default();
+            measurements.extend(policies(plugin, &before, now));
+        }
         self.monitoring.record(measurements).await?;
-        self.exported = told;
+        (self.exported, self.resilience) = (told, metrics.resilience);
         Ok(())
     }
 
@@ -137,6 +163,29 @@ impl MetricsExporter {
             }
         }
     }
+}
+
+/// What policies have done since they were `before`.
+fn policies(plugin: &str, before: &ResilienceMetrics, now: &ResilienceMetrics) -> Vec<Measurement> {
+    let events: [(&str, fn(&ResilienceMetrics) -> u64); 5] = [
+        ("retry", |metrics| metrics.retries),
+        ("timeout", |metrics| metrics.timeouts),
+        ("rejected_by_circuit_breaker", |metrics| metrics.rejected_by_circuit_breaker),
+        ("rejected_by_concurrency", |metrics| metrics.rejected_by_concurrency),
+        ("rejected_by_rate_limit", |metrics| metrics.rejected_by_rate_limit),
+    ];
+    let event = |(event, of): (&str, fn(&ResilienceMetrics) -> u64)| {
+        let count = of(now).saturating_sub(of(before)) as f64;
+        let counter = Measurement::counter("mlx_resilience_total", count).label("plugin", plugin).label("event", event);
+        counter.help("What policies have done with calls to plugins.")
+    };
+    let mut measurements: Vec<Measurement> = events.into_iter().map(event).collect();
+    if let Some(circuit) = now.circuit {
+        let open = if circuit == CircuitState::Closed { 0.0 } else { 1.0 };
+        let gauge = Measurement::gauge("mlx_circuit_open", open).label("plugin", plugin);
+        measurements.push(gauge.help("Whether calls to the plugin are refused."));
+    }
+    measurements
 }
 
 impl Told {

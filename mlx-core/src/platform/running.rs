@@ -7,12 +7,13 @@ use super::{
 use crate::{
     composition::{Plan, Step},
     diagnostics::{Error, Result, listing, nearest},
-    handle::{Handle, Lease, Slot},
+    handle::{Handle, Instance, Lease, Slot},
     metrics::Meter,
     plugin::{
         ComponentResult, Events, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata,
         StatusReporter,
     },
+    resilience::{Counters, Guard, ResilienceMetrics},
 };
 use foldhash::fast::FixedState;
 use std::{
@@ -60,6 +61,8 @@ pub(super) struct Member {
     standing: Arc<Standing>,
     /// Counts for all instances that have had this place.
     pub(super) meter: Arc<Meter>,
+    /// What policies have done, for all of them as well.
+    pub(super) counters: Arc<Counters>,
 }
 
 struct Index {
@@ -78,7 +81,29 @@ impl Member {
         let metadata = step.registration.metadata();
         let meter = Arc::new(Meter::new(step.label()));
         let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name));
-        Member { slot: Arc::new(Slot::new(step.label())), standing: Arc::new(standing), meter }
+        let (slot, counters) = (Arc::new(Slot::new(step.label())), Arc::default());
+        Member { slot, standing: Arc::new(standing), meter, counters }
+    }
+
+    /// Puts the policies of a plan between callers and an instance that has this place or is to take it.
+    pub(super) fn guard(&self, step: &Step, instance: &Instance) {
+        let (before, reporter) = (self.slot.lease().ok(), instance.get::<StatusReporter>().cloned());
+        let same = before.as_ref().is_some_and(|before| std::ptr::eq(&**before, instance));
+        let before = before.and_then(|before| Guard::of(&before));
+        let report = move |why| {
+            if let Some(reporter) = &reporter {
+                reporter.circuit(why);
+            }
+        };
+        let guard = Guard::new(self.label(), step.resilience.as_ref(), self.counters.clone(), before, same, report);
+        instance.set_guard(guard.map(|guard| guard as _));
+    }
+
+    /// What policies have done, if there are any.
+    pub(super) fn resilience(&self) -> Option<ResilienceMetrics> {
+        let guard = self.slot.lease().ok().and_then(|lease| Guard::of(&lease));
+        let metrics = self.counters.snapshot(guard.as_deref());
+        (guard.is_some() || metrics != ResilienceMetrics::default()).then_some(metrics)
     }
 
     pub(super) fn status(&self) -> PluginStatus {
@@ -139,6 +164,13 @@ impl Running {
         let lease = member.slot.lease().ok();
         let reporter = lease.as_ref().and_then(|lease| lease.get::<StatusReporter>());
         self.changes_of_status.serve(&member.standing, name, reporter.map(Arc::as_ref));
+    }
+
+    /// Has a plugin that runs on keep to what a new plan says of it.
+    pub(super) fn adjust(&self, member: &Member, step: &Step) {
+        let Ok(instance) = member.slot.lease() else { return };
+        instance.set_measured(step.measure);
+        member.guard(step, &instance);
     }
 
     /// Notes that a plugin got to run, after those that did before.

@@ -19,7 +19,6 @@ use crate::{
 use std::{
     collections::BTreeSet,
     fmt,
-    hash::{BuildHasher, RandomState},
     pin::pin,
     sync::{Arc, Weak},
     time::Duration,
@@ -322,8 +321,8 @@ async fn initialize(
             Ok(started) => return Ok(started),
             Err(failure) => failure,
         };
-        let pause = step.retry.map_or(Duration::ZERO, |retry| retry.pause(attempt, fraction()));
-        let may_pass = failure.kind.is_transient() && !cancellation.is_cancelled();
+        let pause = step.retry.map_or(Duration::ZERO, |retry| retry.pause(attempt));
+        let may_pass = step.retry.is_some_and(|retry| retry.covers(failure.kind)) && !cancellation.is_cancelled();
         let message = failure.diagnostics.first().map_or(String::new(), |diagnostic| diagnostic.message.clone());
         let note = format!("attempt {attempt} of {attempts}: {message}");
         if may_pass && attempt < attempts && pause < left() {
@@ -344,11 +343,6 @@ async fn initialize(
         }
         return Err(failure);
     }
-}
-
-/// Random between 0 and 1, from the hasher's keys, which the operating system seeds.
-fn fraction() -> f64 {
-    RandomState::new().hash_one(0_u8) as f64 / u64::MAX as f64
 }
 
 async fn attempt_once(
@@ -400,7 +394,9 @@ async fn attempt_once(
     // Whoever publishes it finds its voice there.
     let reporter = Arc::new(given.status().clone());
     let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?.provide(reporter);
-    let instance = instance.measured(snapshot.members[position].meter.clone(), step.measure);
+    let member = &snapshot.members[position];
+    let instance = instance.measured(member.meter.clone(), step.measure);
+    member.guard(step, &instance);
     match stage.change {
         true => check(step, instance, cancellation).await,
         false => Ok((instance, Vec::new())),

@@ -27,8 +27,22 @@ pub struct KindInfo {
     pub cardinality: Cardinality,
     /// What plugins of the type may declare in `capabilities`; empty when anything goes.
     pub capabilities: &'static [&'static str],
+    /// What a handle to such a plugin can call.
+    pub methods: &'static [MethodInfo],
     /// The identity of the trait object.
     pub id: TypeId,
+}
+
+/// A method of a contract as data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MethodInfo {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether a call can be waited for, and given up.
+    pub is_async: bool,
+    /// Whether carrying it out twice does no more than once: the contract says `#[idempotent]`. Only such calls are
+    /// repeated, see [`Resilience::retry`](crate::resilience::Resilience::retry).
+    pub idempotent: bool,
 }
 
 impl KindInfo {

@@ -17,7 +17,7 @@ pub use events::{EVENTS_KEPT, Events, Lagged, Subscription};
 pub(crate) use feed::{Feed, next};
 pub use handover::Handover;
 pub use health::{Health, HealthStatus};
-pub use kind::{Cardinality, KindInfo, PLANNED_TYPES, PluginKind};
+pub use kind::{Cardinality, KindInfo, MethodInfo, PLANNED_TYPES, PluginKind};
 pub(crate) use lifecycle::instance_of;
 pub use lifecycle::{Declared, Further, Lifecycle, LifecycleFuture, Plugin};
 pub use metadata::{Declaration, PluginMetadata, Requirement, Resources, Stability, SwapKind};

@@ -41,6 +41,8 @@ pub struct StatusReporter {
 #[derive(Default)]
 struct Shared {
     condition: Condition,
+    /// Why calls to the plugin are refused on its behalf.
+    circuit: Option<String>,
     watcher: Option<Watcher>,
 }
 
@@ -73,27 +75,45 @@ impl StatusReporter {
         self.shared().condition.clone()
     }
 
+    /// The circuit breaker refuses calls to the plugin, for this reason; `None` when it no longer does.
+    pub(crate) fn circuit(&self, cause: Option<String>) {
+        let mut shared = self.shared();
+        if shared.circuit != cause {
+            shared.circuit = cause;
+            shared.tell();
+        }
+    }
+
     fn report(&self, condition: Condition) {
         let mut shared = self.shared();
         if shared.condition == condition || matches!(shared.condition, Condition::Failed(_)) {
             return;
         }
         shared.condition = condition;
-        // Under the lock, so that two reports arrive in the order in which they were made.
-        if let Some(watcher) = &shared.watcher {
-            watcher(&shared.condition);
-        }
+        shared.tell();
     }
 
     /// Tells `watcher` what was said last, and everything from now on. It must not report itself.
     pub(crate) fn watch(&self, watcher: impl Fn(&Condition) + Send + Sync + 'static) {
         let mut shared = self.shared();
-        watcher(&shared.condition);
         shared.watcher = Some(Box::new(watcher));
+        shared.tell();
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Shared {
+    /// Under the lock, so that two reports arrive in the order in which they were made.
+    fn tell(&self) {
+        let Some(watcher) = &self.watcher else { return };
+        match (&self.condition, &self.circuit) {
+            (condition, None) | (condition @ Condition::Failed(_), _) => watcher(condition),
+            (Condition::Working, Some(circuit)) => watcher(&Condition::Degraded(circuit.clone())),
+            (Condition::Degraded(own), Some(circuit)) => watcher(&Condition::Degraded(format!("{own}; {circuit}"))),
+        }
     }
 }
 

@@ -6,13 +6,19 @@
 //! pub trait VectorStore: Send + Sync + 'static { … }
 //!
 //! impl PluginKind for dyn VectorStore {
-//!     const INFO: &'static KindInfo = &KindInfo { name: "vector_store", … };
+//!     const INFO: &'static KindInfo = &KindInfo { name: "vector_store", methods: &[…], … };
 //! }
 //!
 //! #[async_trait]                                                  // unless it has run on the trait before
 //! impl VectorStore for Handle<dyn VectorStore> {
 //!     async fn nearest(&self, arg0: Vec<f32>) -> Result<Vec<u64>> {     // defaulted methods too
 //!         let lease = Handle::slot(self).lease()?;
+//!         if lease.is_guarded() {
+//!             return resilience::call(Handle::slot(self), lease, "vector_store.nearest", move |lease| {
+//!                 let arg0 = arg0.clone();                        // with `#[idempotent]`; else it is `call_once`
+//!                 Box::pin(async move { /* what follows */ })
+//!             }).await;
+//!         }
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
 //!         let call = <dyn VectorStore as VectorStore>::nearest(plugin, arg0);
 //!         lease.run(lease.measured("vector_store.nearest", call)).await
@@ -20,7 +26,8 @@
 //!     fn scan(&self) -> Result<BoxStream<u64>> {
 //!         let lease = Handle::slot(self).lease()?;
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
-//!         let stream = lease.measured_now("vector_store.scan", || <dyn VectorStore as VectorStore>::scan(plugin))?;
+//!         let call = || <dyn VectorStore as VectorStore>::scan(plugin);
+//!         let stream = resilience::call_now(&lease, "vector_store.scan", call)?;
 //!         Ok(lease.attach(stream))                                // kept until the stream ends
 //!     }
 //! }
@@ -28,7 +35,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Path, TypeParamBound, ext::IdentExt, parse_quote};
+use syn::{Path, Type, TypeParamBound, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use super::{
     attr::Arguments,
@@ -84,6 +91,12 @@ pub(super) fn kind(
         Cardinality::Many => quote!(Many),
         Cardinality::OnePer(setting) => quote!(OnePer(#setting)),
     };
+    let methods = contract.methods.iter().map(|method| {
+        let Method { conditions, idempotent, .. } = method;
+        let name = method.signature.ident.unraw().to_string();
+        let is_async = method.call != Call::Blocking;
+        quote!(#(#conditions)* #krate::plugin::MethodInfo { name: #name, is_async: #is_async, idempotent: #idempotent })
+    });
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -94,6 +107,7 @@ pub(super) fn kind(
                 description: #description,
                 cardinality: #krate::plugin::Cardinality::#cardinality,
                 capabilities: &[#(#capabilities),*],
+                methods: &[#(#methods),*],
                 id: ::core::any::TypeId::of::<dyn #ident>(),
             };
         }
@@ -139,23 +153,57 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let call = quote!(<dyn #ident as #ident>::#name(#plugin, #(#arguments),*));
     let leased = at(quote!(#krate::handle::Handle::slot(self).lease()?));
     let found = at(quote!(#krate::handle::InstanceLease::contract::<dyn #ident>(&#lease)?));
-    let pin = quote!(let #lease = #leased; let #plugin = #found;);
     let operation = format!("{kind}.{}", name.unraw());
     let answer = match method.call {
-        Call::Blocking => at(quote!(#krate::handle::InstanceLease::measured_now(&#lease, #operation, || #call))),
+        Call::Blocking => at(quote!(#krate::resilience::call_now(&#lease, #operation, || #call))),
         Call::Async | Call::Boxed => {
             let call = at(quote!(#krate::handle::InstanceLease::measured(&#lease, #operation, #call)));
             at(quote!(#krate::handle::InstanceLease::run(&#lease, #call).await))
         }
     };
-    let body = if method.stream {
+    let attach = quote!(#krate::handle::InstanceLease::attach(#lease, #stream));
+    let guarded = (method.call != Call::Blocking).then(|| {
+        let function = if method.idempotent { quote!(call) } else { quote!(call_once) };
+        let owned = signature.arguments.iter().zip(&arguments).filter(|(argument, _)| {
+            // A reference is copied.
+            method.idempotent && !matches!(argument.ty, Type::Reference(_))
+        });
+        let copies = owned.map(|(argument, name)| {
+            let copy = located(quote!(::core::clone::Clone::clone(&#name)), argument.ty.span());
+            quote!(let #name = #copy;)
+        });
+        // The type of its error is that of the call.
+        let answer = match method.stream {
+            true => quote!(#answer.map(|#stream| #attach)),
+            false => answer.clone(),
+        };
+        let attempt = quote! {
+            move |#lease: #krate::handle::InstanceLease| {
+                #(#copies)*
+                ::std::boxed::Box::pin(async move {
+                    let #plugin = #found;
+                    #answer
+                })
+            }
+        };
+        let slot = quote!(#krate::handle::Handle::slot(self));
+        let function = at(quote!(#krate::resilience::#function));
+        let call = quote!(#function(#slot, #lease, #operation, #attempt));
         quote! {
-            #pin
-            let #stream = #answer?;
-            ::core::result::Result::Ok(#krate::handle::InstanceLease::attach(#lease, #stream))
+            if #krate::handle::InstanceLease::is_guarded(&#lease) {
+                return #call.await;
+            }
         }
-    } else {
-        quote!(#pin #answer)
+    });
+    let answer = match method.stream {
+        true => quote!(let #stream = #answer?; ::core::result::Result::Ok(#attach)),
+        false => answer,
+    };
+    let body = quote! {
+        let #lease = #leased;
+        #guarded
+        let #plugin = #found;
+        #answer
     };
     let body = match method.call {
         Call::Boxed => quote!(::std::boxed::Box::pin(async move { #body })),

@@ -33,6 +33,8 @@ pub(super) enum Member {
 
 pub(super) struct Method {
     pub(super) attributes: Vec<Attribute>,
+    /// Its `#[idempotent]`s, which are no attributes of the language.
+    pub(super) idempotent: Vec<Attribute>,
     /// For the compiler to refuse.
     visibility: Visibility,
     pub(super) signature: Signature,
@@ -128,13 +130,14 @@ impl Parse for Member {
             }
         }
         if ahead.peek(Token![fn]) {
+            let (idempotent, attributes) = attributes.into_iter().partition(|it| it.path().is_ident("idempotent"));
             let visibility = input.parse()?;
             let signature = input.parse()?;
             let body = match input.parse()? {
                 TokenTree::Group(body) => Some(body),
                 _ => None,
             };
-            return Ok(Member::Method(Box::new(Method { attributes, visibility, signature, body })));
+            return Ok(Member::Method(Box::new(Method { attributes, idempotent, visibility, signature, body })));
         }
         let kind = match () {
             () if input.peek(Token![type]) => Member::Type,
@@ -257,7 +260,7 @@ impl ToTokens for Member {
 
 impl ToTokens for Method {
     fn to_tokens(&self, tokens: &mut TokenStream) {
-        let Method { attributes, visibility, signature, body } = self;
+        let Method { attributes, visibility, signature, body, .. } = self;
         let semicolon = body.is_none().then(<Token![;]>::default);
         tokens.extend(quote!(#(#attributes)* #visibility #signature #body #semicolon));
     }

@@ -46,6 +46,8 @@ pub(super) struct Method {
     pub(super) call: Call,
     /// It returns a stream, which keeps the lease.
     pub(super) stream: bool,
+    /// Carrying it out twice does no more than once.
+    pub(super) idempotent: bool,
     /// Where its result type stands.
     pub(super) output: Span,
 }
@@ -221,13 +223,40 @@ fn forwarded(method: &item::Method, has_async_trait: bool) -> syn::Result<Option
         return refuse(&signature.ident, "returns no `Result`, and a call through a handle can fail");
     };
     let stream = stream(signature, output)?;
+    let idempotent = idempotent(method, call)?;
     Ok(Some(Method {
         conditions: method.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
         signature: signature.clone(),
         call,
         stream,
+        idempotent,
         output: output.span(),
     }))
+}
+
+/// Whether a call may be repeated, with the same arguments.
+fn idempotent(method: &item::Method, call: Call) -> syn::Result<bool> {
+    let [attribute, more @ ..] = &*method.idempotent else { return Ok(false) };
+    if let Some(again) = more.first() {
+        return Err(syn::Error::new(again.span(), "duplicate `#[idempotent]`"));
+    }
+    let ident = &method.signature.ident;
+    if attribute.meta.require_path_only().is_err() {
+        return Err(syn::Error::new(attribute.meta.span(), "`#[idempotent]` takes no arguments"));
+    }
+    if call == Call::Blocking {
+        let message = format!("only calls of async methods are repeated, and `{ident}` is not async");
+        return Err(syn::Error::new(attribute.span(), message));
+    }
+    for argument in &method.signature.arguments {
+        if let Type::Reference(TypeReference { mutability: Some(token), .. }) = &argument.ty {
+            let message = format!(
+                "a call of `{ident}` cannot be repeated: it changes an argument\nhelp: take it by value or as `&`, or remove `#[idempotent]`"
+            );
+            return Err(syn::Error::new(token.span, message));
+        }
+    }
+    Ok(true)
 }
 
 fn refuse<T>(ident: &syn::Ident, why: &str) -> syn::Result<T> {

@@ -3,8 +3,9 @@
 use mlx_core::{
     contract,
     diagnostics::Code,
-    pipeline::{Retries, Step, StepState},
+    pipeline::{Step, StepState},
     prelude::*,
+    resilience::Retry,
 };
 use std::sync::{
     Arc,
@@ -105,9 +106,9 @@ async fn outputs_reach_the_next_step(engine: &dyn WorkflowEngine) {
 
 async fn a_failure_is_no_success(engine: &dyn WorkflowEngine) {
     for (script, attempts) in [("fail", 2), ("panic", 1)] {
-        let retries = Retries::attempts(2).backoff(Duration::from_millis(1));
+        let retry = Retry::attempts(2).backoff(Duration::from_millis(1), Duration::from_millis(1));
         let pipeline = Pipeline::new("failing")
-            .step(job("bad", json!({"do": script})).retries(retries))
+            .step(job("bad", json!({"do": script})).retry(retry))
             .step(job("next", json!({})).after("bad"));
         let id = engine.submit(WorkflowRequest::new(pipeline)).await.unwrap();
         let result = engine.result(&id).await.unwrap();
