@@ -244,8 +244,30 @@ impl Security for Vault {
     }
 }
 
+/// Has no settings.
+#[mlx_plugin(type = "security", name = "safe")]
+struct Safe;
+
+#[async_trait]
+impl Plugin for Safe {
+    type Config = NoConfig;
+    async fn initialize(_: NoConfig, _: &InitContext) -> Result<Self> {
+        Ok(Safe)
+    }
+}
+
+#[async_trait]
+impl Security for Safe {
+    async fn authenticate(&self, _: Credential) -> Result<Principal> {
+        Err(Error::denied("nobody"))
+    }
+    async fn authorize(&self, _: Principal, _: &str, _: &str) -> Result<bool> {
+        Ok(false)
+    }
+}
+
 fn plugins() -> Registry {
-    static PLUGINS: [Registration; 10] = [
+    static PLUGINS: [Registration; 11] = [
         Registration::new::<Leaf>(),
         Registration::new::<Other>(),
         Registration::new::<Middle>(),
@@ -256,6 +278,7 @@ fn plugins() -> Registry {
         Registration::new::<Single>(),
         Registration::new::<OverSingle>(),
         Registration::new::<Vault>(),
+        Registration::new::<Safe>(),
     ];
     Registry::from_registrations(&PLUGINS)
 }
@@ -643,14 +666,22 @@ async fn a_plugin_is_replaced_by_other_settings_another_plugin_or_itself() {
     let status = platform.status().into_iter().find(|status| status.id == "other").unwrap();
     assert_eq!((status.name, status.state), ("leaf", PluginState::Running));
     // What others require has to stay.
-    let error = platform.swap("middle", Replacement::plugin("other")).await.unwrap_err();
+    let with = |settings: JsonValue| Replacement::plugin("other").with_settings(settings);
+    let error = platform.swap("middle", with(json!({"log": "swap"}))).await.unwrap_err();
     assert_eq!(codes(&error), [Code::MissingRequirement]);
+    // It has no settings of the one before it.
+    let error = platform.swap("leaf", Replacement::plugin("other")).await.unwrap_err();
+    assert_eq!(codes(&error), [Code::MissingField]);
+    assert_eq!(error.diagnostics()[0].path.as_deref(), Some("swap(leaf).config.log"));
     // Another plugin meets the requirement, so this one may go; who requires it finds others than before.
-    let applied = platform.swap("leaf", Replacement::plugin("other")).await.unwrap();
+    let applied = platform.swap("leaf", with(json!({"log": "swap"}))).await.unwrap();
     let why = [("echo/leaf".to_owned(), Why::Plugin), ("echo/middle".to_owned(), Why::Peers)];
     assert_eq!(applied.why, why.into());
+    let shown = applied.to_string();
+    assert!(shown.contains("swapped echo/leaf: another plugin takes its id (leaf → other)\n"), "{shown}");
     let error = platform.swap("middle", Replacement::plugin("vault")).await.unwrap_err();
     assert_eq!(codes(&error)[0], Code::UnknownPlugin);
+    assert_eq!(error.diagnostics()[0].path.as_deref(), Some("swap(middle).name"));
     assert_eq!(platform.swap("nobody", Replacement::same()).await.unwrap_err().kind(), ErrorKind::NotFound);
     let error = platform.swap("leaf", Replacement::settings(json!({"size": 1}))).await.unwrap_err();
     assert_eq!(codes(&error), [Code::MissingField]);
@@ -927,4 +958,83 @@ async fn a_thousand_swaps_under_load_lose_no_call() {
 #[ignore = "takes minutes: cargo test -p mlx-core --release --test change -- --ignored --nocapture ten_million"]
 async fn ten_million_calls_under_swaps_lose_none() {
     swaps_under_load("ten million", 1000, 10_000_000).await;
+}
+
+#[tokio::test]
+async fn a_variable_for_the_plugin_before_it_is_named_when_its_successor_has_no_such_setting() {
+    let variables = [("MLX__MAIN__SUFFIX".to_owned(), "s".to_owned())];
+    let vault = Composition::builder()
+        .plugin_with("security", "vault", json!({}), |entry| entry.with_id("main"))
+        .build()
+        .with_variables(HashMap::from(variables));
+    let platform = start(&vault).await;
+    let error = platform.swap("main", Replacement::plugin("safe").with_settings(json!({}))).await.unwrap_err();
+    assert_eq!(codes(&error), [Code::UnknownField], "{error:?}");
+    let expected = "the environment variable was there for `vault`, which runs as `main`: unset it to put `safe` there";
+    assert!(error.diagnostics()[0].help.iter().any(|help| help == expected), "{error:?}");
+    platform.shutdown().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_handle_finds_the_plugin_that_comes_back_under_its_id() {
+    let both = echoes("back", &[("main", "leaf", json!({})), ("other", "other", json!({}))]);
+    let platform = start(&both).await;
+    let handle = platform.get::<dyn Echo>("main").unwrap();
+    platform.deactivate("main").await.unwrap();
+    assert_eq!(handle.call(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::Stopped);
+    // A change that fails shows nothing of it.
+    let broken = echoes("back", &[("main", "leaf", json!({"size": 2})), ("bad", "leaf", json!({"start": "fail"}))]);
+    platform.apply(&broken).await.unwrap_err();
+    assert_eq!(handle.call(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::Stopped);
+    let applied = platform.activate(entry("back", "main", "other", json!({"size": 3}))).await.unwrap();
+    assert_eq!(done(&applied), [("started", vec!["echo/main"])].into());
+    assert_eq!(handle.call(Duration::ZERO).await.unwrap(), "main:3");
+    assert_eq!(ask(&platform, "main").await, "main:3");
+    assert!(platform.status().iter().all(|status| status.state == PluginState::Running));
+    platform.shutdown().await.unwrap();
+    assert_eq!(handle.call(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::Stopped);
+}
+
+#[tokio::test]
+async fn an_id_is_changed_in_one_change() {
+    for (name, first, second) in [
+        ("leaf", "start new:1", "stop old:1"),
+        ("baton", "start new:1", "stop old:1"),
+        // It cannot run twice.
+        ("single", "stop old:1", "start new:1"),
+    ] {
+        let test = format!("rename {name}");
+        let platform = start(&echoes(&test, &[("old", name, json!({}))])).await;
+        let old = platform.get::<dyn Echo>("old").unwrap();
+        logged(&test);
+        let applied = platform.apply(&echoes(&test, &[("new", name, json!({}))])).await.unwrap();
+        assert_eq!(logged(&test), [first, second]);
+        let why = [("echo/new".to_owned(), Why::Renamed), ("echo/old".to_owned(), Why::Removed)];
+        assert_eq!(applied.why, why.into());
+        assert_eq!(ask(&platform, "new").await, "new:1");
+        assert_eq!(old.call(Duration::ZERO).await.unwrap_err().kind(), ErrorKind::Stopped);
+        if name == "baton" {
+            // What exists once was handed over.
+            assert_eq!(platform.health().await.plugins["echo/new"].details["generation"], json!(2));
+        }
+        // One that fails leaves the old one there.
+        let broken = [("newer", name, json!({})), ("bad", "other", json!({"start": "fail"}))];
+        platform.apply(&echoes(&test, &broken)).await.unwrap_err();
+        assert_eq!(ask(&platform, "new").await, "new:1");
+        platform.shutdown().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_options_is_shown() {
+    let platform = start(&echoes("quiet", &[("main", "leaf", json!({}))])).await;
+    let mut composition = Composition::builder();
+    let quiet = entry("quiet", "main", "leaf", json!({})).measure(true);
+    composition = composition.plugin_with("echo", "leaf", json!({}), |_| quiet);
+    let applied = platform.apply(&composition.build()).await.unwrap();
+    assert_eq!(applied.to_string(), "adjusted echo/main: it runs on with other options\nunchanged: 1\n");
+    // From now on.
+    ask(&platform, "main").await;
+    assert_eq!(platform.metrics().get("echo/main", "echo.call").map(|calls| calls.completed), Some(1));
+    platform.shutdown().await.unwrap();
 }

@@ -252,3 +252,25 @@ async fn included_files_are_watched_too_also_those_that_were_broken() {
     }
     platform.shutdown().await.unwrap();
 }
+
+#[tokio::test]
+async fn the_profile_that_the_platform_runs_with_is_kept() {
+    static PLUGINS: [Registration; 1] = [Registration::new::<Thing>()];
+    let folder = Folder::new("kept-profile");
+    let with = |size: u32| {
+        let profile = "profiles: {prod: {plugins: [{name: thing, config: {size: 7}}]}}";
+        format!("{}{profile}\n# {size}\n", of(&format!("size: {size}")))
+    };
+    folder.write(&with(1));
+    let composition = Composition::from_path(folder.path()).unwrap().with_profile("prod").unwrap();
+    let platform = Registry::from_registrations(&PLUGINS).activate(composition).await.unwrap();
+    let thing = platform.get::<dyn Measured>("thing").unwrap();
+    let mut watcher = Watch::new(folder.path()).every(INTERVAL).start(&platform).unwrap();
+    // Nothing that matters has changed, neither now nor with this.
+    folder.write(&with(2));
+    assert!(timeout(Duration::from_millis(500), watcher.next()).await.is_err());
+    folder.write(&with(3).replace("size: 7", "size: 8"));
+    assert!(next(&mut watcher).await.is_ok());
+    assert_eq!(thing.size().await.unwrap(), 8);
+    platform.shutdown().await.unwrap();
+}

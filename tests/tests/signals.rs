@@ -61,6 +61,19 @@ fn child() {
         if role == "hangs in its start" {
             return registry().run_until_signal(composition).await;
         }
+        if role == "works" {
+            let work = async |platform: &Platform| {
+                say(&format!("works with {}", platform.status().len()));
+                std::future::pending().await
+            };
+            return registry().run_until_signal_with(composition, work).await;
+        }
+        if role == "ends its work" {
+            let work = async |_: &Platform| Err(Error::failed("the work failed"));
+            let ended = registry().run_until_signal_with(composition, work).await;
+            say(&format!("ended: {}", ended.unwrap_err()));
+            return Ok(());
+        }
         let platform = registry().activate(composition).await?;
         let run = platform.run_until_signal();
         // It listens from its first poll on, which comes before that of the one who tells.
@@ -174,4 +187,20 @@ fn a_signal_during_the_start_gives_it_up() {
     let (status, errors) = program.end();
     assert_eq!(status.code(), Some(0), "{errors}");
     assert!(errors.contains("mlx: SIGTERM: giving up the start"), "{errors}");
+}
+
+#[test]
+fn work_ends_with_a_signal_and_the_platform_with_the_work() {
+    let mut program = Program::start("works");
+    program.says("works with 1");
+    program.signal("TERM");
+    program.says("stopped");
+    let (status, errors) = program.end();
+    assert_eq!(status.code(), Some(0), "{errors}");
+    assert!(errors.contains("mlx: SIGTERM: stopping 1 plugin;"), "{errors}");
+
+    let mut program = Program::start("ends its work");
+    program.says("stopped");
+    program.says("ended: the work failed");
+    assert_eq!(program.end().0.code(), Some(0));
 }

@@ -53,6 +53,8 @@ pub struct Composition {
     pub(super) conflicts: Vec<Vec<Located<String>>>,
     pub(super) precedence: Vec<Preference>,
     pub(super) profiles: BTreeMap<String, Profile>,
+    /// Those that were applied, in order.
+    pub(super) applied_profiles: Vec<String>,
     /// What `${name}` stands for.
     pub(super) definitions: Map,
     pub(super) options: Options,
@@ -121,6 +123,7 @@ impl Composition {
             conflicts: Vec::new(),
             precedence: Vec::new(),
             profiles: BTreeMap::new(),
+            applied_profiles: Vec::new(),
             definitions: Map::default(),
             options: Options::default(),
             overrides: Vec::new(),
@@ -173,6 +176,11 @@ impl Composition {
     /// The names of the profiles, sorted.
     pub fn profiles(&self) -> impl Iterator<Item = &str> {
         self.profiles.keys().map(String::as_str)
+    }
+
+    /// The names of the profiles that were applied, in order.
+    pub fn applied_profiles(&self) -> &[String] {
+        &self.applied_profiles
     }
 
     /// The mistakes in the file's structure. Resolving the composition reports them too.

@@ -77,6 +77,7 @@ impl Composition {
             };
             return Err(Error::from_diagnostics("the composition", vec![diagnostic]));
         };
+        self.applied_profiles.push(name.to_owned());
         self.definitions.merge(profile.variables);
         let mut found = Vec::new();
         for change in profile.plugins {

@@ -178,6 +178,13 @@ impl Error {
         self
     }
 
+    /// Changes the findings.
+    #[must_use]
+    pub(crate) fn map_diagnostics(mut self, change: impl FnMut(Diagnostic) -> Diagnostic) -> Self {
+        self.0.diagnostics = self.0.diagnostics.into_iter().map(change).collect();
+        self
+    }
+
     /// Sets the cause.
     #[must_use]
     pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {

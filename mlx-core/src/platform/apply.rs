@@ -8,8 +8,8 @@ use super::{
     stop::{self, Stopped},
 };
 use crate::{
-    composition::{Composition, Plan, Step},
-    diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, Severity, listing},
+    composition::{Composition, Plan, PluginEntry, Step},
+    diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, Severity, SourceKind, listing},
     handle::{Retired, Slot},
     plugin::SwapKind,
 };
@@ -39,6 +39,8 @@ pub struct Applied {
     pub adjusted: Vec<String>,
     /// Why, for everything that was started, swapped, restarted or stopped.
     pub why: BTreeMap<String, Why>,
+    /// Where another plugin took an id: the names of the one before it and of the one that has it now.
+    pub successors: BTreeMap<String, (&'static str, &'static str)>,
     /// Calls and streams that were still in flight when a drain's deadline had passed, and were cancelled.
     pub cancelled_calls: usize,
     /// What should be known although it did not stop the change: warnings of the composition, plugins that are
@@ -54,7 +56,7 @@ impl Applied {
     }
 }
 
-/// A line for each plugin that was touched, and the number of those that were not.
+/// A line for each plugin that was touched or is treated otherwise, and the number of those that were not.
 impl fmt::Display for Applied {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let done = [
@@ -66,11 +68,17 @@ impl fmt::Display for Applied {
         for (what, labels) in done {
             for label in labels {
                 write!(f, "{what} {label}")?;
-                match self.why.get(label) {
-                    Some(why) => writeln!(f, ": {why}")?,
-                    None => writeln!(f)?,
+                if let Some(why) = self.why.get(label) {
+                    write!(f, ": {why}")?;
                 }
+                if let Some((before, now)) = self.successors.get(label) {
+                    write!(f, " ({before} → {now})")?;
+                }
+                writeln!(f)?;
             }
+        }
+        for label in &self.adjusted {
+            writeln!(f, "adjusted {label}: it runs on with other options")?;
         }
         writeln!(f, "unchanged: {}", self.unchanged.len())?;
         if self.cancelled_calls > 0 {
@@ -105,7 +113,7 @@ pub(super) async fn apply(
     let target = request(&now.plan)?;
     let plan = now.plan.registry.resolve(&target.composition).map_err(|error| match target.removing {
         Some(position) => still_required(&now.plan, position, error),
-        None => error,
+        None => error.map_diagnostics(|found| layered(&now.plan, &target.composition, found)),
     })?;
     let change = Change::prepare(running, now, plan, &target.wishes);
     change.carry_out(cancellation).await
@@ -115,6 +123,34 @@ fn not_begun(running: &Running) -> Error {
     match running.closing.is_cancelled() {
         true => Error::stopped("the platform has been shut down and cannot be changed any more"),
         false => Error::cancelled("the change was given up before it began"),
+    }
+}
+
+/// Says of a mistake in a layer over a plugin that the layer was there for the one that has run under its id.
+fn layered(plan: &Plan, composition: &Composition, found: Diagnostic) -> Diagnostic {
+    let Some(source) = found.location.as_ref().map(|location| location.source.clone()) else { return found };
+    let (what, away) = match source.kind() {
+        SourceKind::Environment => ("the environment variable", "unset it"),
+        SourceKind::Override => ("the override", "leave it out"),
+        SourceKind::Text => return found,
+    };
+    let entries = composition.plugins().iter().filter(|entry| entry.enabled);
+    let about = |entry: &&PluginEntry| {
+        let rest = found.path.as_deref().and_then(|path| path.strip_prefix(entry.path.as_str()));
+        rest.is_some_and(|rest| rest.starts_with(".config"))
+    };
+    let Some(entry) = entries.clone().find(about) else { return found };
+    let mut steps = plan.steps.iter();
+    let was = steps.find(|step| step.id == entry.id() && step.registration.metadata().kind.name == entry.kind.as_str());
+    match was.map(|step| step.registration.metadata().name) {
+        Some(was) if was != entry.name.as_str() => {
+            let id = entry.id();
+            found.help(format!(
+                "{what} was there for `{was}`, which runs as `{id}`: {away} to put `{}` there",
+                *entry.name
+            ))
+        }
+        _ => found,
     }
 }
 
@@ -147,8 +183,12 @@ struct Change {
     /// Positions in the old plan of what is in the new one, by position there.
     before: Vec<Option<usize>>,
     difference: Difference,
-    /// Positions in the new plan of what replaces a plugin that has to stop first.
+    /// Positions in the new plan of what replaces one that runs.
+    replaces: BTreeSet<usize>,
+    /// Positions in the new plan of what takes over from a plugin that has to stop first.
     restarts: BTreeSet<usize>,
+    /// Positions in the new plan of what gets ready where nobody sees it.
+    staged: BTreeSet<usize>,
     stage: Arc<Stage>,
     /// What runs, the first started first.
     runs: Vec<Arc<Member>>,
@@ -167,11 +207,19 @@ impl Change {
     fn prepare(running: &Arc<Running>, old: Arc<Snapshot>, plan: Plan, wishes: &Wishes) -> Self {
         let before: Vec<Option<usize>> =
             plan.steps.iter().map(|step| old.position_by_key(step.registration.metadata().kind, &step.id)).collect();
-        let member = |(step, before): (&Step, &Option<usize>)| match before {
+        // Handles to a plugin that was taken out find the one that comes back under its id.
+        let mut returns = BTreeSet::new();
+        let mut member = |(at, (step, before)): (usize, (&Step, &Option<usize>))| match before {
             Some(before) => old.members[*before].clone(),
-            None => Arc::new(Member::new(step)),
+            None => Arc::new(match running.vacant(&step.label()) {
+                Some(slot) => {
+                    returns.insert(at);
+                    Member::at(step, slot)
+                }
+                None => Member::new(step),
+            }),
         };
-        let members = plan.steps.iter().zip(&before).map(member).collect();
+        let members = plan.steps.iter().zip(&before).enumerate().map(&mut member).collect();
         let mut next = Snapshot::new(plan, members);
         let runs = running.started();
         let running_before: BTreeSet<usize> = runs.iter().filter_map(|member| old.position_of(member)).collect();
@@ -183,19 +231,19 @@ impl Change {
         let replaces: BTreeSet<usize> =
             touched().filter(|at| before[*at].is_some_and(|before| running_before.contains(&before))).collect();
         let swap = |step: &Step| step.registration.metadata().swap;
-        let restarts = replaces
-            .iter()
-            .copied()
-            .filter(|at| {
-                let was = before[*at].map(|before| swap(&old.plan.steps[before]));
-                swap(&next.plan.steps[*at]) == SwapKind::Restart || was == Some(SwapKind::Restart)
-            })
-            .collect();
+        let replaced = replaces.iter().filter_map(|at| before[*at].map(|before| (*at, before)));
+        let succeeded: BTreeMap<usize, usize> = replaced.chain(difference.renamed.clone()).collect();
+        let restarts = succeeded.iter().filter(|(at, before)| {
+            swap(&next.plan.steps[**at]) == SwapKind::Restart || swap(&old.plan.steps[**before]) == SwapKind::Restart
+        });
+        let restarts = restarts.map(|(at, _)| *at).collect();
+        let predecessors = succeeded.iter().map(|(at, before)| (*at, old.members[*before].slot.clone())).collect();
         // What is in nobody's place is invisible until the change is published; the others get ready beside the one
         // they replace.
+        let staged: BTreeSet<usize> = touched().filter(|at| before[*at].is_some() || returns.contains(at)).collect();
         let slots = (0..next.members.len()).map(|at| {
             let member = &next.members[at];
-            match difference.touched.contains_key(&at) && before[at].is_some() {
+            match staged.contains(&at) {
                 true => Arc::new(Slot::new(member.label())),
                 false => member.slot.clone(),
             }
@@ -203,8 +251,8 @@ impl Change {
         let snapshot = Arc::new(next.with_slots(slots.collect()));
         let touched = touched().collect();
         let stage =
-            Arc::new(Stage { running: running.clone(), snapshot, change: true, touched, replaces, deadline: None });
-        Change { running: running.clone(), old, next, before, difference, restarts, stage, runs }
+            Arc::new(Stage { running: running.clone(), snapshot, change: true, touched, predecessors, deadline: None });
+        Change { running: running.clone(), old, next, before, difference, replaces, restarts, staged, stage, runs }
     }
 
     async fn carry_out(self, cancellation: CancellationToken) -> Result<Applied> {
@@ -248,7 +296,8 @@ impl Change {
 
     /// Stops what has to stop for its successor, the last started first.
     async fn pause(&self, progress: &mut Progress, cancellation: &CancellationToken) {
-        let paused: BTreeSet<usize> = self.restarts.iter().filter_map(|position| self.before[*position]).collect();
+        let before = |position: &usize| self.before[*position].or(self.difference.renamed.get(position).copied());
+        let paused: BTreeSet<usize> = self.restarts.iter().filter_map(before).collect();
         for member in self.runs.iter().rev() {
             let Some(position) = self.old.position_of(member).filter(|position| paused.contains(position)) else {
                 continue;
@@ -311,8 +360,8 @@ impl Change {
             return Ok(());
         }
         let (running, snapshot) = (self.running.clone(), self.old.clone());
-        let (touched, replaces) = (BTreeSet::from([position]), BTreeSet::new());
-        let stage = Stage { running, snapshot, change: false, touched, replaces, deadline: None };
+        let (touched, predecessors) = (BTreeSet::from([position]), BTreeMap::new());
+        let stage = Stage { running, snapshot, change: false, touched, predecessors, deadline: None };
         let cancellation = self.running.closing.child_token();
         let (_, result) = start::start_one(Arc::new(stage), position, cancellation).await;
         result.map(|_| ()).map_err(|mut failure| {
@@ -335,7 +384,7 @@ impl Change {
 
     /// Lets callers get to what is new, all at once; then drains and stops what was replaced or removed.
     async fn publish(self, progress: Progress) -> Applied {
-        let Change { running, old, next, before, difference, restarts, stage, runs } = self;
+        let Change { running, old, next, before, difference, replaces, restarts, staged, stage, runs } = self;
         let Progress { outcome, mut applied, .. } = progress;
         let Outcome { started, failed, warnings, .. } = outcome;
         applied.warnings.extend(warnings);
@@ -347,13 +396,17 @@ impl Change {
             .collect();
         applied.adjusted = difference.adjusted.iter().map(label).collect();
         for position in &started {
-            let list = match (restarts.contains(position), stage.replaces.contains(position)) {
+            let list = match (restarts.contains(position), replaces.contains(position)) {
                 (true, _) => &mut applied.restarted,
                 (false, true) => &mut applied.swapped,
                 (false, false) => &mut applied.started,
             };
             list.push(label(position));
             applied.why.insert(label(position), difference.touched[position]);
+            let name = |step: &Step| step.registration.metadata().name;
+            if let (Why::Plugin, Some(before)) = (difference.touched[position], before[*position]) {
+                applied.successors.insert(label(position), (name(&old.plan.steps[before]), name(&steps[*position])));
+            }
         }
         for (position, cause) in &failed {
             let step = &steps[*position];
@@ -367,22 +420,19 @@ impl Change {
         let plan = next.plan.clone();
         let members = next.members.clone();
         running.exchange(next, || {
-            for position in &started {
-                let (staged, member) = (&stage.snapshot.slots[*position], &members[*position]);
-                let Some(before) = before[*position] else { continue };
-                if let Some(old) = staged.merge_into(&member.slot) {
-                    retired.push((before, old));
-                }
+            for position in started.iter().filter(|position| staged.contains(position)) {
+                let old = stage.snapshot.slots[*position].merge_into(&members[*position].slot);
+                retired.extend(before[*position].zip(old));
             }
         });
         for position in &difference.adjusted {
             running.adjust(&members[*position], &plan.steps[*position]);
         }
         running.set_started(now_run);
-        for position in started.iter().filter(|position| before[**position].is_some()) {
+        for position in started.iter().filter(|position| staged.contains(position)) {
             running.set_replaced(&members[*position], &plan.steps[*position]);
         }
-        for (position, cause) in failed.into_iter().filter(|(position, _)| before[*position].is_some()) {
+        for (position, cause) in failed.into_iter().filter(|(position, _)| staged.contains(position)) {
             running.set_state(&members[position], PluginState::Failed, Some(cause));
         }
         // From here on, contexts find what everybody finds.
@@ -434,6 +484,7 @@ async fn retire(
             running.set_state(member, PluginState::Stopping, None);
             let stopped = stop::stop_slot(&step.id, &member.slot, step.stop_timeout).await;
             running.set_state(member, PluginState::Stopped, None);
+            running.vacate(member);
             applied.stopped.push(member.label().to_owned());
             applied.why.insert(member.label().to_owned(), Why::Removed);
             stopped

@@ -57,7 +57,8 @@ impl Replacement {
         Replacement { plugin: None, settings: Settings::Merged(node(settings)) }
     }
 
-    /// Another plugin of the same type, with the same settings unless it is given others.
+    /// Another plugin of the same type. It has no settings unless it is [given some](Replacement::with_settings): those of
+    /// the plugin before it are not its settings.
     pub fn plugin(name: impl Into<String>) -> Self {
         Replacement { plugin: Some(name.into()), settings: Settings::Kept }
     }
@@ -70,10 +71,16 @@ impl Replacement {
     }
 
     fn put_into(self, entry: &mut PluginEntry) -> Result<()> {
-        if let Some(name) = self.plugin {
+        if self.plugin.is_none() && matches!(self.settings, Settings::Kept) {
+            return Ok(());
+        }
+        // What is said about it is said about the replacement.
+        entry.path = format!("swap({})", entry.id());
+        if let Some(name) = self.plugin.filter(|name| *name != *entry.name.value) {
             // The handles to it go by its id.
             entry.id.get_or_insert_with(|| entry.name.clone());
-            entry.name = Located { value: name, location: entry.name.location.clone() };
+            entry.name = Located::from(name);
+            entry.config = Node::empty_map();
         }
         match self.settings {
             Settings::Kept => {}

@@ -18,6 +18,8 @@ pub enum Why {
     NotRunning,
     /// Its settings are others.
     Settings,
+    /// It had another id, and is the same otherwise.
+    Renamed,
     /// Another plugin takes its id.
     Plugin,
     /// The plugins that it requires or uses are others than before, or another one of them is the default.
@@ -37,6 +39,7 @@ impl Why {
             Why::Added => "it is new",
             Why::NotRunning => "it did not run",
             Why::Settings => "its settings changed",
+            Why::Renamed => "its id changed",
             Why::Plugin => "another plugin takes its id",
             Why::Peers => "what it requires or uses changed",
             Why::Secrets => "what resolves its secrets is replaced",
@@ -60,6 +63,8 @@ pub(super) struct Difference {
     pub(super) adjusted: Vec<usize>,
     /// Positions in the old plan.
     pub(super) removed: BTreeSet<usize>,
+    /// Positions in the old plan of what is added under another id, by position in the new one.
+    pub(super) renamed: BTreeMap<usize, usize>,
 }
 
 /// What is asked for beyond what the plans say.
@@ -127,7 +132,20 @@ impl Difference {
             }
         }
         adjusted.retain(|position| !touched.contains_key(position));
-        Difference { touched, adjusted, removed }
+        let mut renamed = BTreeMap::new();
+        let mut left = removed.clone();
+        for (position, step) in new.plan.steps.iter().enumerate().filter(|(at, _)| before[*at].is_none()) {
+            let same = |was: &Step| {
+                std::ptr::eq(was.registration, step.registration) && same_settings(was, step, wishes.reread)
+            };
+            let found = left.iter().copied().find(|was| runs(*was) && same(&old.plan.steps[*was]));
+            if let Some(was) = found {
+                left.remove(&was);
+                renamed.insert(position, was);
+                touched.insert(position, Why::Renamed);
+            }
+        }
+        Difference { touched, adjusted, removed, renamed }
     }
 }
 

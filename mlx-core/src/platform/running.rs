@@ -35,6 +35,8 @@ pub(super) struct Running {
     pub(super) closing: CancellationToken,
     pub(super) changes_of_status: Arc<Changes>,
     pub(super) events: Events,
+    /// Where plugins were that are no longer there, by type and id, as long as somebody holds a handle.
+    vacant: Mutex<HashMap<String, Weak<Slot>, FixedState>>,
 }
 
 impl Drop for Running {
@@ -78,11 +80,15 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Member {
     pub(super) fn new(step: &Step) -> Self {
+        Member::at(step, Arc::new(Slot::new(step.label())))
+    }
+
+    /// In a slot that has been there before.
+    pub(super) fn at(step: &Step, slot: Arc<Slot>) -> Self {
         let metadata = step.registration.metadata();
         let meter = Arc::new(Meter::new(step.label()));
         let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name));
-        let (slot, counters) = (Arc::new(Slot::new(step.label())), Arc::default());
-        Member { slot, standing: Arc::new(standing), meter, counters }
+        Member { slot, standing: Arc::new(standing), meter, counters: Arc::default() }
     }
 
     /// Puts the policies of a plan between callers and an instance that has this place or is to take it.
@@ -126,6 +132,7 @@ impl Running {
             closing: CancellationToken::new(),
             changes_of_status: Arc::new(Changes::new()),
             events: Events::new(),
+            vacant: Mutex::default(),
         }
     }
 
@@ -185,6 +192,18 @@ impl Running {
     /// What runs, in the order in which it got to run.
     pub(super) fn started(&self) -> Vec<Arc<Member>> {
         locked(&self.started).clone()
+    }
+
+    /// Keeps in mind where a plugin was that is no longer there: handles to it find the next one under its id.
+    pub(super) fn vacate(&self, member: &Member) {
+        let mut vacant = locked(&self.vacant);
+        vacant.retain(|_, slot| slot.strong_count() > 0);
+        vacant.insert(member.label().to_owned(), Arc::downgrade(&member.slot));
+    }
+
+    /// Where the last plugin with this type and id was, if somebody still has a handle to it.
+    pub(super) fn vacant(&self, label: &str) -> Option<Arc<Slot>> {
+        locked(&self.vacant).get(label)?.upgrade()
     }
 
     pub(super) fn statuses(&self) -> Vec<PluginStatus> {

@@ -134,11 +134,14 @@ impl Platform {
 
     async fn stop_for(&self, signal: ShutdownSignal, signals: &mut Signals) -> Result<()> {
         eprintln!("mlx: {signal}: stopping {}; once more to exit at once", count(self.unstopped().len()));
-        let waits_for = || match self.unstopped() {
+        patiently(self.shutdown(), signals, || self.waits_for()).await
+    }
+
+    fn waits_for(&self) -> String {
+        match self.unstopped() {
             none if none.is_empty() => String::new(),
             ids => format!("waiting for {}", listing(ids.iter().map(String::as_str))),
-        };
-        patiently(self.shutdown(), signals, waits_for).await
+        }
     }
 
     /// Plugins that have not stopped, the one that is being stopped first.
@@ -157,6 +160,37 @@ impl Registry {
     /// # Errors
     /// As [`activate`](Registry::activate), and as [`Platform::run_until_signal`]. A start that a signal ended is no error.
     pub async fn run_until_signal(&self, composition: Composition) -> Result<()> {
+        self.run_until_signal_with(composition, async |_| std::future::pending().await).await
+    }
+
+    /// As [`run_until_signal`](Registry::run_until_signal), and does some work with the platform when it has started. It ends
+    /// with the work or with a signal, whichever is first; a signal drops the work where it waits.
+    ///
+    /// ```no_run
+    /// # use mlx_core::prelude::*;
+    /// fn main() -> Result<()> {
+    ///     mlx_core::block_on(async {
+    ///         let composition = Composition::from_path("platform.yaml")?;
+    ///         registry()
+    ///             .run_until_signal_with(composition, async |platform| {
+    ///                 let mut watcher = platform.watch("platform.yaml")?;
+    ///                 while let Some(Err(error)) = watcher.next().await {
+    ///                     eprintln!("{error:?}");
+    ///                 }
+    ///                 Ok(())
+    ///             })
+    ///             .await
+    ///     })
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`run_until_signal`](Registry::run_until_signal); before what could not be stopped cleanly, what the work reported.
+    pub async fn run_until_signal_with(
+        &self,
+        composition: Composition,
+        work: impl AsyncFnOnce(&Platform) -> Result<()>,
+    ) -> Result<()> {
         let mut signals = Signals::listen()?;
         let plan: Plan = self.resolve(&composition)?;
         let cancellation = CancellationToken::new();
@@ -176,8 +210,20 @@ impl Registry {
                 }
             }
         };
-        let signal = signals.next().await;
-        platform.stop_for(signal, &mut signals).await
+        match first(work(&platform), signals.next()).await {
+            First::Right(signal) => platform.stop_for(signal, &mut signals).await,
+            First::Left(outcome) => {
+                let mut stopping = pin!(platform.shutdown());
+                let stopped = match first(stopping.as_mut(), signals.next()).await {
+                    First::Left(stopped) => stopped,
+                    First::Right(signal) => {
+                        eprintln!("mlx: {signal}: stopping already; once more to exit at once");
+                        patiently(stopping, &mut signals, || platform.waits_for()).await
+                    }
+                };
+                outcome.and(stopped)
+            }
+        }
     }
 }
 

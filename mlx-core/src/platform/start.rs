@@ -12,12 +12,12 @@ use crate::{
     config::Resolved,
     contracts::Security,
     diagnostics::{Code, Diagnostic, Error, ErrorKind, Related, Result, listing, panic_message},
-    handle::{Handle, Instance},
+    handle::{Handle, Instance, Slot},
     metrics::Timer,
     plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
 };
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     pin::pin,
     sync::{Arc, Weak},
@@ -45,8 +45,8 @@ pub(super) struct Stage {
     pub(super) change: bool,
     /// Positions of what is started; the others run already.
     pub(super) touched: BTreeSet<usize>,
-    /// Those that take the place of one that runs. They are not done without.
-    pub(super) replaces: BTreeSet<usize>,
+    /// Where the one is that each of these takes over from. They are not done without.
+    pub(super) predecessors: BTreeMap<usize, Arc<Slot>>,
     /// When all of it has to have started.
     pub(super) deadline: Option<Instant>,
 }
@@ -69,10 +69,10 @@ pub(super) async fn start(plan: Plan, cancellation: CancellationToken) -> Result
     let running = Arc::new(Running::new(plan));
     let snapshot = running.snapshot();
     let everything: BTreeSet<usize> = (0..snapshot.plan.steps.len()).collect();
-    let (touched, replaces) = (everything.clone(), BTreeSet::new());
+    let (touched, predecessors) = (everything.clone(), BTreeMap::new());
     // A deadline that no clock can show is none.
     let deadline = snapshot.plan.options.start_timeout.and_then(|limit| Instant::now().checked_add(limit));
-    let stage = Stage { running: running.clone(), snapshot, change: false, touched, replaces, deadline };
+    let stage = Stage { running: running.clone(), snapshot, change: false, touched, predecessors, deadline };
     let stage = Arc::new(stage);
     let mut outcome = Outcome::default();
     let late = in_time(&stage, everything, &cancellation, &mut outcome).await;
@@ -235,7 +235,7 @@ impl Stage {
 
     fn can_do_without(&self, position: usize) -> bool {
         let may_fail = self.snapshot.plan.steps[position].on_failure == OnFailure::Continue;
-        may_fail && !self.replaces.contains(&position)
+        may_fail && !self.predecessors.contains_key(&position)
     }
 
     fn note_failure(&self, position: usize, cause: String, outcome: &mut Outcome) {
@@ -406,10 +406,9 @@ async fn attempt_once(
 /// What the plugin that runs gives to the one that is to take its place.
 async fn hand_over(stage: &Stage, position: usize, cancellation: &CancellationToken) -> Result<Handover, StepError> {
     let step = &stage.snapshot.plan.steps[position];
-    if !stage.replaces.contains(&position) || step.registration.metadata().swap != SwapKind::Handover {
-        return Ok(Handover::new());
-    }
-    let slot = stage.snapshot.members[position].slot.clone();
+    let before = stage.predecessors.get(&position).cloned();
+    let handed_over = before.filter(|_| step.registration.metadata().swap == SwapKind::Handover);
+    let Some(slot) = handed_over else { return Ok(Handover::new()) };
     let ask = async move { lifecycle(&*slot.lease()?)?.hand_over().await };
     step::run(step.start_timeout, cancellation, ask, |_| async {}).await
 }

@@ -65,7 +65,8 @@ impl Watch {
         Watch { path: path.into(), also: Vec::new(), profiles: Vec::new(), interval: INTERVAL, load: None }
     }
 
-    /// Applies a profile to what is read, after those named before.
+    /// Applies a profile to what is read, after those named before. Where none is named, the profiles are those that the
+    /// platform runs with when the watch begins.
     pub fn profile(mut self, name: impl Into<String>) -> Self {
         self.profiles.push(name.into());
         self
@@ -103,8 +104,11 @@ impl Watch {
     ///
     /// # Errors
     /// [`Unsupported`](crate::ErrorKind::Unsupported) outside of a tokio runtime.
-    pub fn start(self, platform: &Platform) -> Result<Watcher> {
+    pub fn start(mut self, platform: &Platform) -> Result<Watcher> {
         let runtime = step::runtime()?;
+        if self.profiles.is_empty() {
+            self.profiles = platform.plan().composition().applied_profiles().to_vec();
+        }
         let cancellation = platform.running.closing.child_token();
         let (outcomes, receiver) = mpsc::channel(KEPT);
         let task = Task { watch: Arc::new(self), running: Arc::downgrade(&platform.running), outcomes };
@@ -166,7 +170,8 @@ impl Stream for Watcher {
 }
 
 impl Platform {
-    /// Follows the file of a composition: see [`Watch`], which also has profiles and another interval.
+    /// Follows the file of a composition, with the profiles that the platform runs with: see [`Watch`], which also has other
+    /// profiles and another interval.
     ///
     /// # Errors
     /// As [`Watch::start`].
