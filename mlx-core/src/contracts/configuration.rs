@@ -40,12 +40,14 @@ pub trait Configuration {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a key that is not written so.
+    #[idempotent]
     async fn find(&self, key: &str) -> Result<Option<ConfigEntry>>;
 
     /// As [`find`](Configuration::find), for a setting that has to be there.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) with the nearest key there is, when nothing is written at the key.
+    #[idempotent]
     async fn get(&self, key: &str) -> Result<ConfigEntry> {
         if let Some(entry) = self.find(key).await? {
             return Ok(entry);
@@ -62,12 +64,14 @@ pub trait Configuration {
     ///
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) for a malformed key. Where nothing is written there are no keys.
+    #[idempotent]
     async fn keys(&self, below: &str) -> Result<Vec<String>>;
 
     /// The version of what is in effect: a number that grows with every change of any setting.
     ///
     /// # Errors
     /// What the plugin reports.
+    #[idempotent]
     async fn version(&self) -> Result<u64>;
 
     /// Reads everything anew, and returns the version that is in effect then: the one before, if nothing has changed.
@@ -75,6 +79,7 @@ pub trait Configuration {
     /// # Errors
     /// Everything that is wrong with what is read; what was in effect stays so.
     /// [`Unsupported`](crate::ErrorKind::Unsupported) where nothing is read anew.
+    #[idempotent]
     async fn reload(&self) -> Result<u64> {
         Err(Error::unsupported("this configuration does not change while it runs"))
     }
@@ -84,6 +89,7 @@ pub trait Configuration {
     ///
     /// # Errors
     /// What the plugin reports.
+    #[idempotent]
     async fn changed(&self, since: u64, wait: Duration) -> Result<u64> {
         let version = self.version().await?;
         if version == since {

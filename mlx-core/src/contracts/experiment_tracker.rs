@@ -90,6 +90,7 @@ pub trait ExperimentTracker {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown run, [`Unsupported`](crate::ErrorKind::Unsupported) by
     /// a tracker without the capability `datasets`.
+    #[idempotent]
     async fn log_dataset(&self, run: &str, dataset: Dataset) -> Result<()> {
         Err(Error::unsupported(format!(
             "the tracker records no datasets: {:?} of the run {run} was not recorded",
@@ -102,6 +103,7 @@ pub trait ExperimentTracker {
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown experiment.
+    #[idempotent]
     async fn search_runs(&self, search: RunSearch) -> Result<Vec<Run>> {
         let mut found = Vec::new();
         for (index, experiment) in search.experiments.iter().enumerate() {

@@ -28,12 +28,14 @@ pub trait VectorDatabase {
     /// # Errors
     /// [`Invalid`](crate::ErrorKind::Invalid) when it is there with others, or has an empty name or no dimension;
     /// [`Unsupported`](crate::ErrorKind::Unsupported) for a distance or dimension that the database does not have.
+    #[idempotent]
     async fn create_collection(&self, collection: VectorCollection) -> Result<()>;
 
     /// The collections, sorted by name.
     ///
     /// # Errors
     /// What the database reports.
+    #[idempotent]
     async fn collections(&self) -> Result<Vec<VectorCollection>>;
 
     /// Removes a collection and all that is in it.
@@ -49,18 +51,21 @@ pub trait VectorDatabase {
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such collection;
     /// [`Invalid`](crate::ErrorKind::Invalid) for a vector of another dimension, for numbers that are not finite, and
     /// for a vector of zeros where the distance is [`Cosine`](VectorDistance::Cosine).
+    #[idempotent]
     async fn upsert(&self, collection: &str, points: Vec<VectorPoint>) -> Result<()>;
 
     /// The nearest points, the nearest first; of points that are equally near, that whose id sorts first.
     ///
     /// # Errors
     /// As [`upsert`](VectorDatabase::upsert), for the vector of the query.
+    #[idempotent]
     async fn query(&self, collection: &str, query: VectorQuery) -> Result<Vec<VectorMatch>>;
 
     /// The points of these ids, in the order of the ids; those that are not there are left out.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such collection.
+    #[idempotent]
     async fn get(&self, collection: &str, ids: Vec<String>) -> Result<Vec<VectorPoint>>;
 
     /// Removes the points of these ids, and returns how many there were.
@@ -80,6 +85,7 @@ pub trait VectorDatabase {
     ///
     /// # Errors
     /// As [`delete_where`](VectorDatabase::delete_where).
+    #[idempotent]
     async fn count(&self, collection: &str, filter: Option<VectorFilter>) -> Result<u64>;
 }
 

@@ -96,68 +96,86 @@ enum Ended<E> {
 }
 
 /// Leads a call of an idempotent method through the policies of the plugin: what fails for now is tried again. `attempt`
-/// is given a lease each time.
-pub fn call<'c, T, E, F>(slot: &'c Slot, lease: InstanceLease, operation: &'static str, attempt: F) -> Call<'c, T, E>
-where
-    T: 'c,
-    E: From<Error> + Send + 'static,
-    F: FnMut(InstanceLease) -> Call<'c, T, E> + Send + 'c,
-{
-    Box::pin(run(slot, Guard::of(&lease), operation, attempt, true))
-}
-
-/// As [`call`], for a method that must not be called twice.
-pub fn call_once<'c, T, E, F>(
+/// is given a lease each time; `refuse` makes what the policies say an error of the method.
+pub fn call<'c, T, E, F, R>(
     slot: &'c Slot,
     lease: InstanceLease,
     operation: &'static str,
+    refuse: R,
     attempt: F,
 ) -> Call<'c, T, E>
 where
     T: 'c,
-    E: From<Error> + Send + 'static,
-    F: FnOnce(InstanceLease) -> Call<'c, T, E> + Send + 'c,
+    E: Send + 'static,
+    F: FnMut(InstanceLease) -> Call<'c, T, E> + Send + 'c,
+    R: Fn(Error) -> Result<T, E> + Send + 'c,
 {
-    let mut attempt = Some(attempt);
+    Box::pin(run(slot, Guard::of(&lease), operation, refuse, attempt, true))
+}
+
+/// As [`call`], for a method that must not be called twice.
+pub fn call_once<'c, T, E, F, R>(
+    slot: &'c Slot,
+    lease: InstanceLease,
+    operation: &'static str,
+    refuse: R,
+    attempt: F,
+) -> Call<'c, T, E>
+where
+    T: 'c,
+    E: Send + 'static,
+    F: FnOnce(InstanceLease) -> Call<'c, T, E> + Send + 'c,
+    R: Fn(Error) -> Result<T, E> + Clone + Send + 'c,
+{
+    let (mut attempt, repeated) = (Some(attempt), refuse.clone());
     let attempt = move |lease| match attempt.take() {
         Some(attempt) => attempt(lease),
-        None => Box::pin(async { Err(Error::internal("a call was repeated that must not be").into()) }),
+        None => {
+            let refuse = repeated.clone();
+            Box::pin(async move { refuse(Error::internal("a call was repeated that must not be")) })
+        }
     };
-    Box::pin(run(slot, Guard::of(&lease), operation, attempt, false))
+    Box::pin(run(slot, Guard::of(&lease), operation, refuse, attempt, false))
 }
 
 /// Leads a call that is not async through those policies of the plugin that need no waiting, and has it measured. Where a
 /// call would have to wait for its turn, it is refused.
+///
+/// # Errors
+/// Those of `call`, and what `refuse` makes of the policies'.
 #[inline]
-pub fn call_now<T, E>(
+pub fn call_now<T, E: 'static>(
     lease: &InstanceLease,
     operation: &'static str,
+    refuse: impl Fn(Error) -> Result<T, E>,
     call: impl FnOnce() -> Result<T, E>,
-) -> Result<T, E>
-where
-    E: From<Error> + 'static,
-{
+) -> Result<T, E> {
     match lease.is_plain() {
         true => call(),
-        false => minded(lease, operation, call),
+        false => minded(lease, operation, refuse, call),
     }
 }
 
 // Out of the way of calls that nothing stands before.
 #[cold]
-fn minded<T, E>(lease: &InstanceLease, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E>
-where
-    E: From<Error> + 'static,
-{
+fn minded<T, E: 'static>(
+    lease: &InstanceLease,
+    operation: &'static str,
+    refuse: impl Fn(Error) -> Result<T, E>,
+    call: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
     let Some(guard) = Guard::of(lease) else { return lease.measured_now(operation, call) };
     let place = match guard.places.as_ref().map(|places| places.try_acquire()) {
-        Some(Err(_)) => return Err(guard.crowded(Duration::ZERO).into()),
+        Some(Err(_)) => return refuse(guard.crowded(Duration::ZERO)),
         place => place,
     };
     if guard.pace.as_ref().is_some_and(|pace| pace.turn(Duration::ZERO).is_none()) {
-        return Err(guard.too_fast(Duration::ZERO).into());
+        return refuse(guard.too_fast(Duration::ZERO));
     }
-    let passage = guard.enter()?;
+    let passage = match guard.enter() {
+        Ok(passage) => passage,
+        Err(error) => return refuse(error),
+    };
     let result = lease.measured_now(operation, call);
     note(passage, &result);
     drop(place);
@@ -181,47 +199,58 @@ fn known<E: 'static>(error: &E) -> Option<&Error> {
     (error as &dyn Any).downcast_ref()
 }
 
-async fn run<'c, T, E>(
+async fn run<'c, T, E: 'static>(
     slot: &Slot,
     guard: Option<Arc<Guard>>,
     operation: &'static str,
+    refuse: impl Fn(Error) -> Result<T, E>,
     mut attempt: impl FnMut(InstanceLease) -> Call<'c, T, E>,
     repeatable: bool,
-) -> Result<T, E>
-where
-    E: From<Error> + 'static,
-{
-    // It may have gone between the look and the lease.
-    let Some(mut guard) = guard else { return attempt(slot.lease()?).await };
-    let deadline = guard.policies.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
+) -> Result<T, E> {
+    // There may be none any more, since the look and now, or since the last attempt.
+    let mut next = guard;
+    let mut deadline = None;
     let mut attempts = 0;
     loop {
+        let Some(guard) = next else {
+            return match slot.lease() {
+                Ok(lease) => attempt(lease).await,
+                Err(error) => refuse(error),
+            };
+        };
+        if attempts == 0 {
+            deadline = guard.policies.deadline.and_then(|deadline| Instant::now().checked_add(deadline));
+        }
         attempts += 1;
         let ended = match guard.attempt(slot, operation, deadline, &mut attempt).await {
             Ok(value) => return Ok(value),
             Err(ended) => ended,
         };
         let retry = guard.policies.retry.filter(|_| repeatable);
-        let (kind, error) = match ended {
+        let kind = match &ended {
             // It has waited for its turn already, or was not to be made at all.
-            Ended::Refused(error) => return Err(error.into()),
-            Ended::TimedOut(error) => (Some(ErrorKind::Timeout), error.into()),
-            Ended::Failed(error) => (known(&error).map(Error::kind), error),
+            Ended::Refused(_) => ErrorKind::Cancelled,
+            Ended::TimedOut(_) => ErrorKind::Timeout,
+            Ended::Failed(error) => known(error).map_or(ErrorKind::Failed, Error::kind),
         };
-        let again =
-            retry.filter(|retry| attempts < retry.max_attempts && retry.covers(kind.unwrap_or(ErrorKind::Failed)));
-        let Some(retry) = again else { return Err(numbered(error, attempts, retry)) };
-        let pause = retry.pause(attempts);
-        if deadline.is_some_and(|deadline| deadline.saturating_duration_since(Instant::now()) <= pause) {
-            return Err(numbered(error, attempts, Some(retry)));
-        }
+        let again = retry.filter(|retry| attempts < retry.max_attempts && retry.covers(kind));
+        let pause = again.map(|retry| retry.pause(attempts)).filter(|pause| {
+            deadline.is_none_or(|deadline| deadline.saturating_duration_since(Instant::now()) > *pause)
+        });
+        let Some(pause) = pause else {
+            return match ended {
+                Ended::Refused(error) => refuse(error),
+                Ended::TimedOut(error) => refuse(numbered(error, attempts, retry)),
+                Ended::Failed(error) => Err(numbered(error, attempts, retry)),
+            };
+        };
+        drop(ended);
         count(&guard.counters.retries);
-        drop(error);
         sleep(pause).await;
-        // It may have been replaced, and have other policies.
-        guard = match Guard::of(&*slot.lease()?) {
-            Some(guard) => guard,
-            None => return attempt(slot.lease()?).await,
+        // The plugin may have been replaced, and have other policies.
+        next = match slot.lease() {
+            Ok(lease) => Guard::of(&lease),
+            Err(error) => return refuse(error),
         };
     }
 }
@@ -282,16 +311,13 @@ impl Guard {
         Some(permits(calls).saturating_sub(places.available_permits()) as u64)
     }
 
-    async fn attempt<'c, T, E>(
+    async fn attempt<'c, T, E: 'static>(
         &self,
         slot: &Slot,
         operation: &'static str,
         deadline: Option<Instant>,
         attempt: &mut impl FnMut(InstanceLease) -> Call<'c, T, E>,
-    ) -> Result<T, Ended<E>>
-    where
-        E: From<Error> + 'static,
-    {
+    ) -> Result<T, Ended<E>> {
         // What would be refused afterwards need not wait.
         if let Some(circuit) = &self.circuit {
             circuit.check().map_err(|refused| Ended::Refused(self.interrupted(refused)))?;

@@ -14,7 +14,8 @@
 //!     async fn nearest(&self, arg0: Vec<f32>) -> Result<Vec<u64>> {     // defaulted methods too
 //!         let lease = Handle::slot(self).lease()?;
 //!         if lease.is_guarded() {
-//!             return resilience::call(Handle::slot(self), lease, "vector_store.nearest", move |lease| {
+//!             let refuse = |error| Err(error)?;
+//!             return resilience::call(Handle::slot(self), lease, "vector_store.nearest", refuse, move |lease| {
 //!                 let arg0 = arg0.clone();                        // with `#[idempotent]`; else it is `call_once`
 //!                 Box::pin(async move { /* what follows */ })
 //!             }).await;
@@ -27,7 +28,7 @@
 //!         let lease = Handle::slot(self).lease()?;
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
 //!         let call = || <dyn VectorStore as VectorStore>::scan(plugin);
-//!         let stream = resilience::call_now(&lease, "vector_store.scan", call)?;
+//!         let stream = resilience::call_now(&lease, "vector_store.scan", |error| Err(error)?, call)?;
 //!         Ok(lease.attach(stream))                                // kept until the stream ends
 //!     }
 //! }
@@ -154,8 +155,14 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let leased = at(quote!(#krate::handle::Handle::slot(self).lease()?));
     let found = at(quote!(#krate::handle::InstanceLease::contract::<dyn #ident>(&#lease)?));
     let operation = format!("{kind}.{}", name.unraw());
+    // As for a lease: what the policies say becomes an error of the method.
+    let error = Ident::new("__mlx_error", Span::mixed_site());
+    let refuse = at(quote!(|#error: #krate::Error| ::core::result::Result::Err(#error)?));
     let answer = match method.call {
-        Call::Blocking => at(quote!(#krate::resilience::call_now(&#lease, #operation, || #call))),
+        Call::Blocking => {
+            let function = quote!(#krate::resilience::call_now);
+            at(quote!(#function(&#lease, #operation, #refuse, || #call)))
+        }
         Call::Async | Call::Boxed => {
             let call = at(quote!(#krate::handle::InstanceLease::measured(&#lease, #operation, #call)));
             at(quote!(#krate::handle::InstanceLease::run(&#lease, #call).await))
@@ -188,7 +195,7 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
         };
         let slot = quote!(#krate::handle::Handle::slot(self));
         let function = at(quote!(#krate::resilience::#function));
-        let call = quote!(#function(#slot, #lease, #operation, #attempt));
+        let call = quote!(#function(#slot, #lease, #operation, #refuse, #attempt));
         quote! {
             if #krate::handle::InstanceLease::is_guarded(&#lease) {
                 return #call.await;
