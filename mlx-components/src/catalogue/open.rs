@@ -566,12 +566,7 @@ impl Catalogue {
                     found.push(undeclared(component, name, of_plugin).at(template.name.location()));
                 }
             }
-            match component.template(self, &template.name) {
-                Ok(source) => check_source(component, source, &given, of_plugin, found),
-                Err(error) => {
-                    found.extend(error.diagnostics().iter().cloned().map(|found| found.at(template.name.location())))
-                }
-            }
+            self.check_sources(component, &template.name, &given, of_plugin, found);
             let mut all = ambient(of_plugin);
             all.extend(&questions);
             let target = Source::new("target", template.target.as_str());
