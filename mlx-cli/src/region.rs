@@ -8,7 +8,11 @@
 //!
 //! Everything outside a region, and every line in it that no component put there, is left as it is, to the byte.
 
-use crate::{position::location, project::ProjectPath};
+use crate::{
+    merge::{self, Merge},
+    position::location,
+    project::ProjectPath,
+};
 use mlx_core::{
     Diagnostic, Error, Result,
     diagnostics::{Code, Source},
@@ -54,6 +58,63 @@ pub fn remove(path: &ProjectPath, text: &str, region: &str, entry: &str) -> Resu
     let Some(found) = find(path, text, region)? else { return Ok(None) };
     let place = found.position(text, &dedented(entry));
     Ok(place.map(|Range { start, end }| format!("{}{}", &text[..start], &text[end..])))
+}
+
+/// The text with the change from the entry `was` to `is` merged into what the user made of the entry; `None` when it is not
+/// clear where that is, or when the user changed the same lines.
+///
+/// `others` are the other entries of the region: where they are as they were, they are left out of the search. Of what
+/// remains, the part that is [similar](merge::similarity) to `was` is the entry. If all lines of `was` but the first are
+/// indented, a line that is not begins another part.
+///
+/// # Errors
+/// As of [`remove`].
+pub fn merge(
+    path: &ProjectPath,
+    text: &str,
+    region: &str,
+    was: &str,
+    is: &str,
+    others: &[&str],
+) -> Result<Option<String>> {
+    let Some(found) = find(path, text, region)? else { return Ok(None) };
+    let known: Vec<Range<usize>> = others.iter().filter_map(|other| found.position(text, &dedented(other))).collect();
+    let is_inner = |line: &str| line.is_empty() || line.starts_with([' ', '\t']);
+    let outlined = dedented(was).iter().skip(1).all(|line| is_inner(line));
+    let mut parts: Vec<Range<usize>> = Vec::new();
+    for (line, content) in lines(text, found.body.clone()) {
+        if known.iter().any(|entry| entry.contains(&line.start)) {
+            continue;
+        }
+        let inner = content.strip_prefix(&found.indentation).unwrap_or(content).trim_end_matches(['\n', '\r']);
+        let begins = outlined && !is_inner(inner);
+        match parts.last_mut() {
+            Some(part) if part.end == line.start && !begins => part.end = line.end,
+            _ => parts.push(line),
+        }
+    }
+    let written = |entry: &str| -> String {
+        let line = |line: &String| match line.is_empty() {
+            true => found.newline.to_owned(),
+            false => format!("{}{line}{}", found.indentation, found.newline),
+        };
+        dedented(entry).iter().map(line).collect()
+    };
+    let (was, is) = (written(was), written(is));
+    let names: Vec<String> = (0..parts.len()).map(|part| part.to_string()).collect();
+    let candidates: Vec<(&str, &[u8])> =
+        names.iter().zip(&parts).map(|(name, part)| (name.as_str(), text[part.clone()].as_bytes())).collect();
+    let place = merge::renames(&[("entry", was.as_bytes())], &candidates);
+    let Some(part) = place.first().and_then(|(_, name)| parts.get(name.parse::<usize>().ok()?)) else {
+        return Ok(None);
+    };
+    let labels = merge::Labels::default();
+    match merge::three_way(was.as_bytes(), text[part.clone()].as_bytes(), is.as_bytes(), &labels) {
+        Merge::Clean(merged) => {
+            Ok(Some(format!("{}{}{}", &text[..part.start], String::from_utf8_lossy(&merged), &text[part.end..])))
+        }
+        Merge::Conflict { .. } | Merge::Binary => Ok(None),
+    }
 }
 
 /// Whether the region has the entry.

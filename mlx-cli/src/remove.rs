@@ -76,13 +76,14 @@ pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec
         }
     }
     for edit in &gone.edits {
-        let Some(text) = tree.read_text(&edit.file)? else { continue };
-        match region::remove(&edit.file, &text, &edit.region, &edit.text)? {
-            Some(without) => tree.write(edit.file.clone(), without, why.clone()),
+        let file = tree.lock().place(&edit.file);
+        let Some(text) = tree.read_text(&file)? else { continue };
+        match region::remove(&file, &text, &edit.region, &edit.text)? {
+            Some(without) => tree.write(file, without, why.clone()),
             None => tree.warn(
                 Diagnostic::warning(
                     Code::EntryChanged,
-                    format!("`{}`, region `{}`: what was put there was changed, and stays", edit.file, edit.region),
+                    format!("`{file}`, region `{}`: what was put there was changed, and stays", edit.region),
                 )
                 .help(format!("remove by hand what is left of:\n{}", edit.text)),
             ),

@@ -9,7 +9,11 @@ use crate::{
 };
 use mlx_core::{Diagnostic, JsonValue, Result, diagnostics::Code, json};
 use semver::Version;
-use std::collections::{BTreeMap, BTreeSet};
+use similar::TextDiff;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 /// What became of a file since it was generated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -157,6 +161,34 @@ impl Status {
     }
 }
 
+/// What was changed by hand in the files of the components that are `wanted`, as a unified diff from what was generated. What
+/// components put into regions is left out.
+///
+/// # Errors
+/// As of [`Project::read`] and [`Project::files`].
+pub fn diff(project: &Project, wanted: impl Fn(&Installed) -> bool) -> Result<String> {
+    let mut text = String::new();
+    for (path, found) in locate(&project.tree(), wanted)? {
+        let Some(base) = found.base.as_deref().filter(|_| !found.pristine || found.was_moved()) else { continue };
+        let from = format!("a/{path}");
+        let to = found.content.as_ref().map_or("/dev/null".to_owned(), |_| format!("b/{}", found.path()));
+        let now = without_entries(project.lock(), found.path(), found.content.as_deref().unwrap_or_default())?;
+        if found.was_moved() {
+            let _ = write!(text, "diff --git {from} {to}\nrename from {path}\nrename to {}\n", found.path());
+        }
+        match (std::str::from_utf8(base), std::str::from_utf8(&now)) {
+            (Ok(base), Ok(now)) => {
+                let diff = TextDiff::from_lines(base, now);
+                text.push_str(&diff.unified_diff().header(&from, &to).to_string());
+            }
+            _ => {
+                let _ = writeln!(text, "Binary files {from} and {to} differ");
+            }
+        }
+    }
+    Ok(text)
+}
+
 /// Recomputes every hash that the lock names, without the catalogue: that the pristine renders are there and whole, that the
 /// entries in regions and in `plugins.json` are, and that no conflict is left. Empty when all is in order. That a file was
 /// changed by hand is in order.
@@ -181,14 +213,11 @@ pub fn verify(project: &Project) -> Result<Vec<Diagnostic>> {
     }
     for installed in &lock.components {
         for edit in &installed.edits {
-            let text = tree.read_text(&edit.file)?.unwrap_or_default();
-            if !region::contains(&edit.file, &text, &edit.region, &edit.text)? {
-                let message = format!(
-                    "`{}` no longer has what `{}` put into the region `{}`",
-                    edit.file,
-                    installed.id(),
-                    edit.region
-                );
+            let file = lock.place(&edit.file);
+            let text = tree.read_text(&file)?.unwrap_or_default();
+            if !region::contains(&file, &text, &edit.region, &edit.text)? {
+                let message =
+                    format!("`{file}` no longer has what `{}` put into the region `{}`", installed.id(), edit.region);
                 found.push(Diagnostic::warning(Code::EntryChanged, message));
             }
         }
@@ -342,7 +371,9 @@ fn same_text(a: &[u8], b: &[u8]) -> bool {
 /// The file without what components put into its regions.
 pub(crate) fn without_entries(lock: &Lock, path: &ProjectPath, content: &[u8]) -> Result<Vec<u8>> {
     let Ok(mut text) = String::from_utf8(content.to_vec()) else { return Ok(content.to_vec()) };
-    for edit in lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *path) {
+    for edit in
+        lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| lock.place(&edit.file) == *path)
+    {
         // A region that the user broke has no entries.
         if let Ok(Some(without)) = region::remove(path, &text, &edit.region, &edit.text) {
             text = without;

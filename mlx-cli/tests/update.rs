@@ -590,6 +590,157 @@ fn entries_and_crates_follow_the_component() {
     assert_eq!(shop.project().lock().find("monitoring", None).unwrap().edits[0].text, "pub mod telemetry;");
 }
 
+const COMPOSITION: &str = "name: shop\nplugins:\n  # mlx:begin plugins\n  # mlx:end plugins\n";
+
+fn source(version: &'static str, name: &'static str, text: &'static str) -> Component {
+    Component::new(name, version).edit("platform.yaml", "plugins", text)
+}
+
+#[test]
+fn settings_that_the_user_changed_in_an_entry_are_merged() {
+    let composition = Component::new("project", "1.0.0").file("platform.yaml", "platform.yaml", COMPOSITION);
+    let snowflake = "- type: data_source\n  name: snowflake\n  enabled: false\n  config:\n    warehouse: COMPUTE_WH\n    retries: 3\n    timeout: 30";
+    let postgres = "- type: data_source\n  name: postgres\n  enabled: false\n  config:\n    host: localhost";
+    let shop =
+        Shop::new(&[composition, source("1.0.0", "snowflake", snowflake), source("1.0.0", "postgres", postgres)]);
+    shop.change("platform.yaml", "COMPUTE_WH", "LARGE_WH # ours");
+    shop.change("platform.yaml", "host: localhost", "host: db.internal");
+    let before = shop.read("platform.yaml");
+    let next = "- type: data_source\n  name: snowflake\n  enabled: false\n  config:\n    warehouse: COMPUTE_WH\n    retries: 3\n    timeout: 60";
+    let (plan, _) = shop.update(&[source("1.1.0", "snowflake", next)]);
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    assert_eq!(shop.read("platform.yaml"), before.replace("timeout: 30", "timeout: 60"));
+    // The same line on both sides: it is the user's, who is told.
+    let other = "- type: data_source\n  name: postgres\n  enabled: false\n  config:\n    host: 127.0.0.1";
+    let before = shop.read("platform.yaml");
+    let (plan, _) = shop.update(&[source("1.1.0", "postgres", other)]);
+    assert_eq!(plan.warnings[0].code, Code::EntryChanged);
+    assert_eq!(shop.read("platform.yaml"), before);
+    // An entry that was deleted is not taken for the one that is like it.
+    shop.write(
+        "platform.yaml",
+        COMPOSITION.replace("  # mlx:end", "  - type: data_source\n    name: mine\n    enabled: true\n  # mlx:end"),
+    );
+    let before = shop.read("platform.yaml");
+    let (plan, _) = shop.update(&[source(
+        "1.2.0",
+        "postgres",
+        "- type: data_source\n  name: postgres\n  enabled: true\n  config:\n    host: localhost",
+    )]);
+    assert_eq!(plan.warnings[0].code, Code::EntryChanged);
+    assert_eq!(shop.read("platform.yaml"), before);
+}
+
+#[test]
+fn entries_follow_a_file_that_was_moved() {
+    let shop = Shop::new(&[base_1(), metrics()]);
+    shop.rename("src/platform/mod.rs", "src/platform.rs");
+    let mut next = base_1();
+    next.version = "1.1.0";
+    shop.update(&[next]);
+    let mut next = metrics();
+    next.version = "1.1.0";
+    next.edits[0].2 = "pub mod telemetry;";
+    let (plan, _) = shop.update(&[next]);
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    assert!(shop.read("src/platform.rs").contains("pub mod telemetry;"));
+    assert!(status::verify(&shop.project()).unwrap().is_empty());
+    shop.remove("monitoring", &[]).unwrap();
+    assert_eq!(shop.read("src/platform.rs"), MODULES);
+}
+
+#[test]
+fn what_was_changed_by_hand_is_shown() {
+    let shop = Shop::new(&[base_1(), metrics(), api_1()]);
+    assert_eq!(status::diff(&shop.project(), |_| true).unwrap(), "");
+    shop.change("src/platform/mod.rs", "pub fn start() {}", "pub fn start() { todo() }");
+    shop.rename("src/api/error.rs", "src/failures.rs");
+    shop.delete("src/api/deleted.rs");
+    let diff = status::diff(&shop.project(), |_| true).unwrap();
+    assert!(diff.contains("-pub fn start() {}\n+pub fn start() { todo() }\n") && !diff.contains("metrics"), "{diff}");
+    assert!(diff.contains("rename from src/api/error.rs\nrename to src/failures.rs\n"), "{diff}");
+    assert!(diff.contains("--- a/src/api/deleted.rs\n+++ /dev/null\n"), "{diff}");
+    assert_eq!(status::diff(&shop.project(), |installed| installed.component == "monitoring").unwrap(), "");
+}
+
+/// Fails all steps from one on, as if the process were gone.
+struct GoneAt(usize);
+
+impl apply::Steps for GoneAt {
+    fn before(&mut self, _: &apply::Step<'_>) -> std::io::Result<()> {
+        match self.0.checked_sub(1) {
+            None => Err(std::io::Error::other("gone")),
+            Some(left) => {
+                self.0 = left;
+                Ok(())
+            }
+        }
+    }
+}
+
+/// Applies a plan in a fresh shop again and again, gone at one step after the other: the project is as before, or as after.
+fn assert_all_or_nothing(make: impl Fn() -> Shop, plan: impl Fn(&Project) -> Plan) {
+    let done = make();
+    let before = done.files();
+    apply::apply(&done.project(), &plan(&done.project())).unwrap();
+    let after = done.files();
+    assert_ne!(before, after);
+    let (mut undone, mut finished) = (0, 0);
+    for at in 0.. {
+        let shop = make();
+        let project = shop.project();
+        let applied = apply::apply_with(&project, &plan(&project), &mut GoneAt(at));
+        apply::recover(&shop.root()).unwrap();
+        match shop.files() {
+            files if files == before => undone += 1,
+            files if files == after => finished += 1,
+            _ => panic!("gone at step {at}, the project is in between"),
+        }
+        if applied.is_ok() {
+            break;
+        }
+    }
+    assert!(undone > 5 && finished > 1, "{undone} undone, {finished} finished");
+}
+
+#[test]
+fn an_update_that_is_interrupted_is_done_or_not_begun() {
+    let edited = || {
+        let shop = Shop::new(&[api_1()]);
+        shop.change("src/api/conflict.rs", "= 85;", "= mine();");
+        shop.rename("src/api/error.rs", "src/failures.rs");
+        shop.delete("src/api/deleted.rs");
+        shop
+    };
+    let plan = |project: &Project| {
+        let mut tree = project.tree();
+        update::update(&mut tree, vec![api_2().generated()]).unwrap();
+        update::into_plan(tree, "update").unwrap()
+    };
+    assert_all_or_nothing(edited, plan);
+    let with_conflicts = || {
+        let shop = edited();
+        shop.update(&[api_2()]);
+        shop
+    };
+    assert_all_or_nothing(with_conflicts, |project| update::abort(project).unwrap());
+}
+
+#[test]
+fn a_removal_that_is_interrupted_is_done_or_not_begun() {
+    let edited = || {
+        let shop = Shop::new(&[base_1(), metrics()]);
+        shop.change("src/platform/metrics.rs", "= 3;", "= mine();");
+        shop
+    };
+    let plan = |project: &Project| {
+        let mut tree = project.tree();
+        remove::remove(&mut tree, "monitoring", |_| Vec::new()).unwrap();
+        tree.into_plan("remove").unwrap()
+    };
+    assert_all_or_nothing(edited, plan);
+}
+
 #[test]
 fn a_checkout_with_other_line_ends_is_pristine_and_keeps_them() {
     let shop = Shop::new(&[api_1()]);

@@ -250,6 +250,12 @@ impl Lock {
         self.components.iter().find_map(|i| i.files.iter().find(|file| file.path == *path).map(|file| (i, file)))
     }
 
+    /// Where a file is that a template puts there: somewhere else if the user moved it.
+    pub fn place(&self, target: &ProjectPath) -> ProjectPath {
+        let mut files = self.components.iter().flat_map(|i| &i.files);
+        files.find(|file| file.target() == target).map_or_else(|| target.clone(), |file| file.path.clone())
+    }
+
     /// Puts `installed` in the place of the entry with the same component and instance, or at the end.
     pub fn put(&mut self, installed: Installed) {
         match self.components.iter_mut().find(|i| i.id() == installed.id()) {

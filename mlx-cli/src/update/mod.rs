@@ -336,7 +336,9 @@ impl One<'_, '_, '_> {
         let Merge::Clean(text) = three_way(base, &without, theirs, &labels) else { return Ok(Some(merged)) };
         let Ok(mut text) = String::from_utf8(text) else { return Ok(Some(merged)) };
         let old = String::from_utf8_lossy(ours);
-        for edit in lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *path) {
+        for edit in
+            lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| lock.place(&edit.file) == *path)
+        {
             if !region::contains(path, &old, &edit.region, &edit.text).unwrap_or(false) {
                 continue;
             }
@@ -393,7 +395,8 @@ impl One<'_, '_, '_> {
     }
 }
 
-/// Brings the entries in regions to what they are now. An entry that the user changed stays, and the user is told.
+/// Brings the entries in regions to what they are now. One that the user changed is merged; where that is not possible it stays,
+/// and the user is told.
 fn entries(tree: &mut Tree<'_>, old: &Installed, new: &Installed) -> Result<Vec<LockedEdit>> {
     let why = format!("{} {}", new.id(), new.version);
     let mut kept = Vec::new();
@@ -405,38 +408,30 @@ fn entries(tree: &mut Tree<'_>, old: &Installed, new: &Installed) -> Result<Vec<
         }
         // One that changed has a predecessor in the same region.
         let place = gone.iter().position(|was| (&was.file, &was.region) == (&edit.file, &edit.region));
-        let Some(text) = tree.read_text(&edit.file)? else {
-            tree.warn(changed(edit, "is gone"));
-            kept.extend(place.map(|at| gone.remove(at).clone()));
-            continue;
-        };
-        let text = match place.map(|at| gone.remove(at)) {
-            None => region::insert(&edit.file, &text, &edit.region, &edit.text)?,
-            Some(was) => match region::remove(&edit.file, &text, &was.region, &was.text)? {
-                Some(without) => {
-                    let with = region::insert(&edit.file, &without, &edit.region, &edit.text)?;
-                    Some(with.unwrap_or(without))
-                }
-                None if region::contains(&edit.file, &text, &edit.region, &edit.text)? => None,
-                None => {
-                    tree.warn(changed(edit, "no longer has what was put there"));
-                    kept.push(was.clone());
-                    continue;
-                }
-            },
-        };
-        if let Some(text) = text {
-            tree.write(edit.file.clone(), text, why.clone());
+        let was = place.map(|at| gone.remove(at));
+        match entry(tree, was, edit)? {
+            Entry::There => kept.push(edit.clone()),
+            Entry::Written(text) => {
+                tree.write(tree.lock().place(&edit.file), text, why.clone());
+                kept.push(edit.clone());
+            }
+            Entry::Refused(fault) => {
+                let file = tree.lock().place(&edit.file);
+                tree.warn(
+                    Diagnostic::warning(Code::EntryChanged, format!("`{file}`, region `{}`: {fault}", edit.region))
+                        .help(format!("change it by hand; the template has now:\n{}", edit.text)),
+                );
+                kept.extend(was.cloned());
+            }
         }
-        kept.push(edit.clone());
     }
     for was in gone {
-        let Some(text) = tree.read_text(&was.file)? else { continue };
-        match region::remove(&was.file, &text, &was.region, &was.text)? {
-            Some(without) => tree.write(was.file.clone(), without, why.clone()),
+        let file = tree.lock().place(&was.file);
+        let Some(text) = tree.read_text(&file)? else { continue };
+        match region::remove(&file, &text, &was.region, &was.text)? {
+            Some(without) => tree.write(file, without, why.clone()),
             None => tree.note(format!(
-                "`{}`: what {} had put into the region `{}` is no longer needed; you changed it, so it stays",
-                was.file,
+                "`{file}`: what {} had put into the region `{}` is no longer needed; you changed it, so it stays",
                 new.id(),
                 was.region
             )),
@@ -445,9 +440,38 @@ fn entries(tree: &mut Tree<'_>, old: &Installed, new: &Installed) -> Result<Vec<
     Ok(kept)
 }
 
-fn changed(edit: &LockedEdit, fault: &str) -> Diagnostic {
-    Diagnostic::warning(Code::EntryChanged, format!("`{}`, region `{}`: it {fault}", edit.file, edit.region))
-        .help(format!("change it by hand; the template has now:\n{}", edit.text))
+enum Entry {
+    There,
+    Written(String),
+    /// Why it cannot be brought up to date.
+    Refused(&'static str),
+}
+
+fn entry(tree: &Tree<'_>, was: Option<&LockedEdit>, edit: &LockedEdit) -> Result<Entry> {
+    let file = &tree.lock().place(&edit.file);
+    let Some(text) = tree.read_text(file)? else { return Ok(Entry::Refused("the file is gone")) };
+    let Some(was) = was else {
+        return Ok(region::insert(file, &text, &edit.region, &edit.text)?.map_or(Entry::There, Entry::Written));
+    };
+    if let Some(without) = region::remove(file, &text, &was.region, &was.text)? {
+        let with = region::insert(file, &without, &edit.region, &edit.text)?;
+        return Ok(Entry::Written(with.unwrap_or(without)));
+    }
+    if region::contains(file, &text, &edit.region, &edit.text)? {
+        return Ok(Entry::There);
+    }
+    let others: Vec<&str> = tree
+        .lock()
+        .components
+        .iter()
+        .flat_map(|installed| &installed.edits)
+        .filter(|other| (&other.file, &other.region) == (&edit.file, &edit.region) && other.text != was.text)
+        .map(|other| other.text.as_str())
+        .collect();
+    Ok(match region::merge(file, &text, &edit.region, &was.text, &edit.text, &others)? {
+        Some(merged) => Entry::Written(merged),
+        None => Entry::Refused("what was put there was changed by hand"),
+    })
 }
 
 /// Brings `plugins.json` to the component's version, and to where its files are.
