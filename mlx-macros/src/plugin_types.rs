@@ -13,6 +13,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ("model_registry", "ModelRegistry"),
     ("model_server", "ModelServer"),
     ("monitoring", "Monitoring"),
+    ("plugin_system", "PluginSystem"),
     ("security", "Security"),
     ("serving_platform", "ServingPlatform"),
     ("vector_database", "VectorDatabase"),
@@ -21,7 +22,7 @@ pub(crate) const BUILT_IN: &[(&str, &str)] = &[
 
 /// The plugin types that have no contract yet. A contract enters with its first plugin; until then nobody else
 /// takes the name.
-pub(crate) const PLANNED: &[&str] = &["cloud_provider", "compute_backend", "plugin_system"];
+pub(crate) const PLANNED: &[&str] = &["cloud_provider", "compute_backend"];
 
 /// The contract of a built-in type.
 pub(crate) fn contract(name: &str) -> Option<&'static str> {

@@ -18,6 +18,7 @@ pub mod mlflow;
 pub mod model_registry;
 pub mod model_server;
 pub mod monitoring;
+pub mod plugin_system;
 pub mod security;
 pub mod serving_platform;
 pub mod vector_database;

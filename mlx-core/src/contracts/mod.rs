@@ -20,6 +20,7 @@ mod model_registry;
 #[cfg(feature = "arrow")]
 mod model_server;
 mod monitoring;
+mod plugin_system;
 mod run_search;
 mod security;
 mod serving_platform;
@@ -52,6 +53,7 @@ pub use model_registry::{ModelEntry, ModelRegistry, ModelVersion, VersionRef};
 #[cfg(feature = "arrow")]
 pub use model_server::ModelServer;
 pub use monitoring::{Measurement, MeasurementKind, Monitoring};
+pub use plugin_system::{PluginInfo, PluginSystem};
 pub use run_search::{Comparison, Match, RunFilter, RunKey, RunOrder, RunSearch};
 pub use security::{Credential, Principal, Security};
 pub use serving_platform::{Deployment, Endpoint, ServingPlatform};
@@ -81,6 +83,7 @@ pub const KINDS: &[&KindInfo] = &[
     #[cfg(feature = "arrow")]
     <dyn ModelServer>::INFO,
     <dyn Monitoring>::INFO,
+    <dyn PluginSystem>::INFO,
     <dyn Security>::INFO,
     <dyn ServingPlatform>::INFO,
     <dyn VectorDatabase>::INFO,

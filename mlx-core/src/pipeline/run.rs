@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     diagnostics::{Code, Diagnostic, Error, ErrorKind, Result},
-    plugin::{ComponentStatus, ExecutionContext, Peers},
+    plugin::{ComponentStatus, ExecutionContext, Peers, PluginStatus},
 };
 use serde_json::{Map, Value as Json};
 use std::{
@@ -136,7 +136,12 @@ impl PipelineRun {
     /// [`Invalid`](ErrorKind::Invalid) with everything that is wrong.
     pub fn check(&self) -> Result<()> {
         let input = self.merged_input()?;
-        check(&self.pipeline, &self.peers.labels(), &input).map(|_| ())
+        check(&self.pipeline, &self.plugins(), &input).map(|_| ())
+    }
+
+    /// The type and id of every plugin there is: `data_source/sqlite`.
+    fn plugins(&self) -> Vec<String> {
+        self.peers.statuses().iter().map(PluginStatus::label).collect()
     }
 
     fn merged_input(&self) -> Result<Map<String, Json>> {
@@ -157,7 +162,7 @@ impl PipelineRun {
             )
         })?;
         let input = self.merged_input()?;
-        let checked = check(&self.pipeline, &self.peers.labels(), &input)?;
+        let checked = check(&self.pipeline, &self.plugins(), &input)?;
         let input = Json::Object(input);
         let mut context = self.context;
         let (name, run_id) = (self.pipeline.name.clone(), context.run_id().to_owned());

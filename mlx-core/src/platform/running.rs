@@ -437,9 +437,17 @@ impl Peers for PlatformPeers {
         reachable.map(|position| snapshot.slots[position].clone()).collect()
     }
 
-    fn labels(&self) -> Vec<String> {
+    fn statuses(&self) -> Vec<PluginStatus> {
+        self.snapshot().map_or_else(Vec::new, |snapshot| snapshot.statuses())
+    }
+
+    fn available(&self) -> Vec<&'static PluginMetadata> {
         let Some(snapshot) = self.snapshot() else { return Vec::new() };
-        snapshot.members.iter().map(|member| member.label().to_owned()).collect()
+        snapshot.plan.registry.iter().map(|registration| registration.metadata()).collect()
+    }
+
+    fn schema(&self, kind: &str, name: &str) -> Option<serde_json::Value> {
+        self.snapshot()?.plan.registry.schema(kind, name).map(|schema| schema.clone().into())
     }
 
     fn execute<'a>(&'a self, id: &'a str, cx: ExecutionContext) -> LifecycleFuture<'a, ComponentResult> {

@@ -2,6 +2,7 @@
 
 use super::running::Running;
 use crate::plugin::{Condition, Feed, StatusReporter, next};
+pub use crate::plugin::{PluginState, PluginStatus};
 use futures_core::Stream;
 use std::{
     fmt,
@@ -14,81 +15,6 @@ use tokio::sync::broadcast;
 
 /// Changes that a watcher may be behind before it misses some.
 const CHANGES_KEPT: usize = 256;
-
-/// The state of a plugin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum PluginState {
-    /// Waits for what it requires.
-    Pending,
-    /// Is being started.
-    Starting,
-    /// Runs.
-    Running,
-    /// Runs with losses, as it says itself, and may recover.
-    Degraded,
-    /// Does not work and will not: its start failed, or it said so itself.
-    Failed,
-    /// Finishes its calls and gives back what it holds.
-    Stopping,
-    /// Ended.
-    Stopped,
-}
-
-impl PluginState {
-    /// The state in one word.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            PluginState::Pending => "pending",
-            PluginState::Starting => "starting",
-            PluginState::Running => "running",
-            PluginState::Degraded => "degraded",
-            PluginState::Failed => "failed",
-            PluginState::Stopping => "stopping",
-            PluginState::Stopped => "stopped",
-        }
-    }
-
-    /// Whether the plugin answers calls: it runs, be it with losses.
-    pub const fn is_serving(self) -> bool {
-        matches!(self, PluginState::Running | PluginState::Degraded)
-    }
-}
-
-impl fmt::Display for PluginState {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// The state of a plugin, and since when and why.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct PluginStatus {
-    /// The id it runs under.
-    pub id: String,
-    /// Its type.
-    pub kind: &'static str,
-    /// Its name.
-    pub name: &'static str,
-    /// Its state.
-    pub state: PluginState,
-    /// When it got there.
-    pub since: SystemTime,
-    /// Why, for a failure or a degradation.
-    pub cause: Option<String>,
-}
-
-impl PluginStatus {
-    pub(super) fn pending(id: String, kind: &'static str, name: &'static str) -> Self {
-        PluginStatus { id, kind, name, state: PluginState::Pending, since: SystemTime::now(), cause: None }
-    }
-
-    /// The type and the id: `data_source/sqlite`.
-    pub fn label(&self) -> String {
-        format!("{}/{}", self.kind, self.id)
-    }
-}
 
 /// An item of [`StatusChanges`].
 #[derive(Clone, Debug, PartialEq)]

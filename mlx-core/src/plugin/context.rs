@@ -1,6 +1,9 @@
 //! What a plugin is given when it starts and when it runs.
 
-use super::{ComponentResult, Events, Handover, KindInfo, LifecycleFuture, PluginKind, StatusReporter, data::Data};
+use super::{
+    ComponentResult, Events, Handover, KindInfo, LifecycleFuture, PluginKind, PluginMetadata, PluginStatus,
+    StatusReporter, data::Data,
+};
 use crate::{
     diagnostics::{Error, Result},
     handle::{Handle, Slot},
@@ -26,9 +29,19 @@ pub trait Peers: Send + Sync {
     /// The slots of all running plugins of a type, in the order of their ids.
     fn find_all(&self, kind: &'static KindInfo) -> Vec<Arc<Slot>>;
 
-    /// The type and id, `data_source/sqlite`, of every plugin there is, running or not.
-    fn labels(&self) -> Vec<String> {
+    /// Where every plugin of the platform stands, running or not, in the order in which they are started.
+    fn statuses(&self) -> Vec<PluginStatus> {
         Vec::new()
+    }
+
+    /// Every plugin that could be part of the platform, sorted by type and name.
+    fn available(&self) -> Vec<&'static PluginMetadata> {
+        Vec::new()
+    }
+
+    /// The JSON Schema of an available plugin's settings.
+    fn schema(&self, _kind: &str, _name: &str) -> Option<serde_json::Value> {
+        None
     }
 
     /// The events of the platform. Without one, nobody else is there.

@@ -150,4 +150,4 @@ impl Cardinality {
 }
 
 /// Plugin types that are planned and have no contract in this version. Their names are reserved.
-pub const PLANNED_TYPES: &[&str] = &["cloud_provider", "compute_backend", "plugin_system"];
+pub const PLANNED_TYPES: &[&str] = &["cloud_provider", "compute_backend"];

@@ -22,4 +22,4 @@ pub(crate) use lifecycle::instance_of;
 pub use lifecycle::{Declared, Further, Lifecycle, LifecycleFuture, Plugin};
 pub use metadata::{Declaration, PluginMetadata, Requirement, Resources, Stability, SwapKind};
 pub use result::{ComponentResult, ComponentStatus};
-pub use status::{Condition, StatusReporter};
+pub use status::{Condition, PluginState, PluginStatus, StatusReporter};

@@ -1,0 +1,4 @@
+//! Plugin systems.
+
+#[cfg(feature = "plugin-system-local")]
+pub mod local;
