@@ -226,7 +226,7 @@ fn unknown_names_in_a_precedence_are_refused_where_they_stand() {
         [(Code::UnknownPreference, 5, 32, "precedence.tracker[1]".to_owned())]
     );
     assert_eq!(without(of("{tracker: [mlflow, postgres]}")).len(), 1, "it is of another type");
-    assert_eq!(without(of("{vector_database: [x]}"))[0].0, Code::UnknownPreference);
+    assert_eq!(without(of("{compute_backend: [x]}"))[0].0, Code::UnknownPreference);
     assert_eq!(without(of("3"))[0].0, Code::WrongType);
     assert_eq!(without(of("{tracker: mlflow}"))[0].0, Code::WrongType);
     assert_eq!(without(of("{tracker: [3]}"))[0].3, "precedence.tracker[0]");

@@ -322,7 +322,7 @@ plugins:
     config:
       host: example.org
   - {type: prob, name: base}
-  - {type: feature_store, name: feast}
+  - {type: compute_backend, name: ray}
   - {type: probe, name: base, enabld: true}
   - type: probe
     name: guarded

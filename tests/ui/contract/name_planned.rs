@@ -1,7 +1,7 @@
 //! A name that the core will have.
 use mlx_core::prelude::*;
 
-#[mlx_core::contract(name = "vector_database")]
+#[mlx_core::contract(name = "compute_backend")]
 #[async_trait]
 pub trait Ledger {
     async fn total(&self) -> Result<u64>;

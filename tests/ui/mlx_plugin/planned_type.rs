@@ -1,7 +1,7 @@
 //! A plugin type without a contract yet.
 use mlx_core::prelude::*;
 
-#[mlx_plugin(type = "feature_store")]
+#[mlx_plugin(type = "compute_backend")]
 struct Warehouse;
 
 fn main() {}
