@@ -8,7 +8,7 @@
 use mlx_core::{
     Plan, Platform, Registry, contract,
     diagnostics::Code,
-    plugin::{Declaration, Declared, PluginMetadata, Requirement, Resources, Stability, SwapKind},
+    plugin::{Declaration, Declared, PluginMetadata, Requirement},
     prelude::*,
     registry::Registration,
 };
@@ -110,31 +110,13 @@ impl<const G: usize, const N: usize> Fixture<G, N> {
 impl<const G: usize, const N: usize> Declared for Fixture<G, N> {
     type Contract = dyn Node;
     const METADATA: &'static PluginMetadata = &PluginMetadata {
-        name: name(N),
-        kind: Self::KIND,
-        also: &[],
-        version: "1.0.0",
-        description: "",
-        capabilities: &[],
-        conflicts_with: &[],
         requires: Self::LIST.0.split_at(Self::LIST.1).0,
-        optional: &[],
-        integration_points: &[],
-        data_formats: &[],
-        platforms: &[],
-        resources: Resources { memory_mib: 0, cpu_cores: 0, gpus: 0 },
-        swap: SwapKind::Overlap,
-        stability: Stability::Stable,
-        license: "",
-        documentation: "",
-        repository: "",
-        declared: Declaration {
-            krate: "faults",
-            crate_version: "1.0.0",
-            module: "faults",
-            file: file!(),
-            line: N as u32,
-        },
+        ..PluginMetadata::new(
+            name(N),
+            Self::KIND,
+            "1.0.0",
+            Declaration { krate: "faults", crate_version: "1.0.0", module: "faults", file: file!(), line: N as u32 },
+        )
     };
     fn contract(this: Arc<Self>) -> Arc<dyn Node> {
         this

@@ -6,7 +6,7 @@ mod measure;
 use measure::{Case, at_most, least};
 use mlx_core::{
     Composition, Plan, Platform, Registry,
-    plugin::{Declaration, Declared, PluginMetadata, Requirement, Resources, Stability, SwapKind},
+    plugin::{Declaration, Declared, PluginMetadata, Requirement},
     prelude::*,
     registry::Registration,
 };
@@ -98,31 +98,13 @@ impl<const N: usize, const LINKED: bool> Numbered<N, LINKED> {
 impl<const N: usize, const LINKED: bool> Declared for Numbered<N, LINKED> {
     type Contract = dyn Node;
     const METADATA: &'static PluginMetadata = &PluginMetadata {
-        name: name(N),
-        kind: Self::KIND,
-        also: &[],
-        version: "1.0.0",
-        description: "",
-        capabilities: &[],
-        conflicts_with: &[],
         requires: Self::REQUIRES,
-        optional: &[],
-        integration_points: &[],
-        data_formats: &[],
-        platforms: &[],
-        resources: Resources { memory_mib: 0, cpu_cores: 0, gpus: 0 },
-        swap: SwapKind::Overlap,
-        stability: Stability::Stable,
-        license: "",
-        documentation: "",
-        repository: "",
-        declared: Declaration {
-            krate: "bench",
-            crate_version: "1.0.0",
-            module: "bench",
-            file: file!(),
-            line: N as u32,
-        },
+        ..PluginMetadata::new(
+            name(N),
+            Self::KIND,
+            "1.0.0",
+            Declaration { krate: "bench", crate_version: "1.0.0", module: "bench", file: file!(), line: N as u32 },
+        )
     };
     fn contract(this: Arc<Self>) -> Arc<dyn Node> {
         this

@@ -5,7 +5,7 @@ mod measure;
 use measure::{Case, at_most, least};
 use mlx_core::{
     Composition, Platform, Registry,
-    plugin::{Declaration, Declared, PluginMetadata, Requirement, Resources, Stability, SwapKind},
+    plugin::{Declaration, Declared, PluginMetadata, Requirement},
     prelude::*,
     registry::Registration,
 };
@@ -56,41 +56,21 @@ impl<const N: usize> Counter for Numbered<N> {
 
 impl<const N: usize> Numbered<N> {
     const NAME: &'static [u8] = &[b'n', b'0' + (N / 100 % 10) as u8, b'0' + (N / 10 % 10) as u8, b'0' + (N % 10) as u8];
+    const TEXT: &'static str = match std::str::from_utf8(Self::NAME) {
+        Ok(name) => name,
+        Err(_) => "",
+    };
 }
 
 /// What `#[mlx_plugin]` writes; it does not take a generic struct.
 impl<const N: usize> Declared for Numbered<N> {
     type Contract = dyn Counter;
-    const METADATA: &'static PluginMetadata = &PluginMetadata {
-        name: match std::str::from_utf8(Self::NAME) {
-            Ok(name) => name,
-            Err(_) => "",
-        },
-        kind: Self::KIND,
-        also: &[],
-        version: "1.0.0",
-        description: "",
-        capabilities: &[],
-        conflicts_with: &[],
-        requires: &[],
-        optional: &[],
-        integration_points: &[],
-        data_formats: &[],
-        platforms: &[],
-        resources: Resources { memory_mib: 0, cpu_cores: 0, gpus: 0 },
-        swap: SwapKind::Overlap,
-        stability: Stability::Stable,
-        license: "",
-        documentation: "",
-        repository: "",
-        declared: Declaration {
-            krate: "bench",
-            crate_version: "1.0.0",
-            module: "bench",
-            file: file!(),
-            line: N as u32,
-        },
-    };
+    const METADATA: &'static PluginMetadata = &PluginMetadata::new(
+        Self::TEXT,
+        Self::KIND,
+        "1.0.0",
+        Declaration { krate: "bench", crate_version: "1.0.0", module: "bench", file: file!(), line: N as u32 },
+    );
     fn contract(this: Arc<Self>) -> Arc<dyn Counter> {
         this
     }

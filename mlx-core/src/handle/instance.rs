@@ -115,7 +115,7 @@ impl Instance {
 
     /// Whether there is a guard.
     #[inline]
-    pub(super) fn is_guarded(&self) -> bool {
+    pub(crate) fn is_guarded(&self) -> bool {
         self.minds.load(Relaxed) & GUARDED != 0
     }
 

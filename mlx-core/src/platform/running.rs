@@ -13,7 +13,7 @@ use crate::{
         ComponentResult, Events, ExecutionContext, KindInfo, Lifecycle, LifecycleFuture, Peers, PluginMetadata,
         StatusReporter,
     },
-    resilience::{Counters, Guard, ResilienceMetrics},
+    resilience::{Counters, Guard, Resilience, ResilienceMetrics},
 };
 use foldhash::fast::FixedState;
 use std::{
@@ -93,6 +93,9 @@ impl Member {
 
     /// Puts the policies of a plan between callers and an instance that has this place or is to take it.
     pub(super) fn guard(&self, step: &Step, instance: &Instance) {
+        if step.resilience.as_ref().is_none_or(Resilience::is_empty) && !instance.is_guarded() {
+            return;
+        }
         let (before, reporter) = (self.slot.lease().ok(), instance.get::<StatusReporter>().cloned());
         let same = before.as_ref().is_some_and(|before| std::ptr::eq(&**before, instance));
         let before = before.and_then(|before| Guard::of(&before));

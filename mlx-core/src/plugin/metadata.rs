@@ -46,6 +46,39 @@ pub struct PluginMetadata {
     pub declared: Declaration,
 }
 
+impl PluginMetadata {
+    /// Of a plugin of which nothing is to be said but its name, type and version. For those that are declared by hand:
+    /// `PluginMetadata { requires: &[…], ..PluginMetadata::new(name, Self::KIND, "1.0.0", declared) }`.
+    pub const fn new(
+        name: &'static str,
+        kind: &'static KindInfo,
+        version: &'static str,
+        declared: Declaration,
+    ) -> PluginMetadata {
+        PluginMetadata {
+            name,
+            kind,
+            also: &[],
+            version,
+            description: "",
+            capabilities: &[],
+            conflicts_with: &[],
+            requires: &[],
+            optional: &[],
+            integration_points: &[],
+            data_formats: &[],
+            platforms: &[],
+            resources: Resources { memory_mib: 0, cpu_cores: 0, gpus: 0 },
+            swap: SwapKind::Overlap,
+            stability: Stability::Stable,
+            license: "",
+            documentation: "",
+            repository: "",
+            declared,
+        }
+    }
+}
+
 /// Something that a plugin needs or can use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Requirement {

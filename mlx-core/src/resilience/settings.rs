@@ -171,7 +171,7 @@ impl Retry {
     }
 
     /// Whether a failure of this kind is tried again.
-    pub(crate) fn covers(self, kind: ErrorKind) -> bool {
+    pub fn covers(self, kind: ErrorKind) -> bool {
         match self.on {
             RetryOn::Transient => kind.is_transient(),
             RetryOn::Any => kind != ErrorKind::Cancelled,
