@@ -51,12 +51,14 @@ pub trait FeatureStore {
     /// [`Invalid`](crate::ErrorKind::Invalid) for a view without a name, entities or features, with a name twice, or
     /// for a change that what is stored does not fit; [`Unsupported`](crate::ErrorKind::Unsupported) for a type of data
     /// that the store does not have.
+    #[idempotent]
     async fn register(&self, view: FeatureView) -> Result<()>;
 
     /// The views, sorted by name.
     ///
     /// # Errors
     /// What the store reports.
+    #[idempotent]
     async fn views(&self) -> Result<Vec<FeatureView>>;
 
     /// Removes a view and all its data.
@@ -75,6 +77,7 @@ pub trait FeatureStore {
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such view;
     /// [`Invalid`](crate::ErrorKind::Invalid) for columns that are missing, of another type or not of the view, and for
     /// rows without an entity or a time.
+    #[idempotent]
     async fn write(&self, view: &str, rows: DataFrame, target: FeatureTarget) -> Result<u64>;
 
     /// The features as they were: to each row of `entities`, which has entities and a column [`EVENT_TIMESTAMP`], the
@@ -87,6 +90,7 @@ pub trait FeatureStore {
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown view or feature;
     /// [`Invalid`](crate::ErrorKind::Invalid) when `entities` lacks a column, or when two columns of the result had one
     /// name (see [`FeatureRequest::full_names`]).
+    #[idempotent]
     async fn historical_features(&self, entities: DataFrame, request: FeatureRequest) -> Result<DataFrame>;
 
     /// Takes the latest of each entity from the offline store into the online store, and returns how many rows were
@@ -95,6 +99,7 @@ pub trait FeatureStore {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) for an unknown view;
     /// [`Invalid`](crate::ErrorKind::Invalid) for a range that ends before it begins.
+    #[idempotent]
     async fn materialize(&self, range: Materialization) -> Result<u64>;
 
     /// The features as they are: to each row of `entities` the one of each view in the online store; null where there
@@ -104,6 +109,7 @@ pub trait FeatureStore {
     ///
     /// # Errors
     /// As [`historical_features`](FeatureStore::historical_features).
+    #[idempotent]
     async fn online_features(&self, entities: DataFrame, request: FeatureRequest) -> Result<DataFrame>;
 }
 

@@ -19,18 +19,21 @@ pub trait PluginSystem {
     ///
     /// # Errors
     /// What the system reports.
+    #[idempotent]
     async fn plugins(&self) -> Result<Vec<PluginInfo>>;
 
     /// The JSON Schema of a plugin's settings.
     ///
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is no such plugin, with what may have been meant.
+    #[idempotent]
     async fn schema(&self, kind: &str, name: &str) -> Result<Value>;
 
     /// Where the plugins of the platform stand, in the order in which they are started.
     ///
     /// # Errors
     /// What the system reports.
+    #[idempotent]
     async fn status(&self) -> Result<Vec<PluginStatus>>;
 }
 
