@@ -41,11 +41,10 @@ fn each_plugin_type_has_a_scaffold_that_names_every_method_to_be_written() {
                 false => {
                     assert!(scaffold.contains(&written), "{}: {name} is missing", kind.name);
                     assert!(scaffold.contains(&unwritten), "{}: {name} has a body", kind.name);
-                    assert!(
-                        scaffold.contains(&format!("unwritten(plugin.{name}(")),
-                        "{}: {name} is untested",
-                        kind.name
-                    );
+                    // Some calls take several lines.
+                    let tested = scaffold.split_whitespace().collect::<String>();
+                    let call = format!("unwritten(plugin.{name}(");
+                    assert!(tested.contains(&call), "{}: {name} is untested", kind.name);
                 }
                 true => assert!(scaffold.contains(&mentioned), "{}: {name} is not mentioned", kind.name),
             }
