@@ -15,6 +15,7 @@
 pub mod case;
 mod component;
 mod embedded;
+mod language;
 mod open;
 mod ordered;
 pub mod path;

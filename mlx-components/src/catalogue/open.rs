@@ -233,7 +233,8 @@ impl Walk {
                 _ => {}
             }
         }
-        Some((name.to_owned(), files))
+        // What cannot be read has been refused.
+        files.contains_key(FILE).then(|| (name.to_owned(), files))
     }
 
     fn folder(&mut self, folder: &Path, path: &str, depth: usize, files: &mut Files) {

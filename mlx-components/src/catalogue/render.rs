@@ -13,10 +13,14 @@
 //! | `doc` | one line that can stand in a comment |
 
 use super::{
-    case, path,
+    case, language, path,
     text::{Expression, Inline, Target},
 };
-use minijinja::{Environment, ErrorKind as Fault, UndefinedBehavior, syntax::SyntaxConfig, value::Serde};
+use minijinja::{
+    Environment, ErrorKind as Fault, UndefinedBehavior,
+    syntax::SyntaxConfig,
+    value::{Serde, ValueKind},
+};
 use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, Location, Source, nearest},
@@ -56,8 +60,43 @@ impl Rendered {
     }
 }
 
+/// Filters that make more of little, or write lists out without anybody counting.
+const FILTERS_REMOVED: &[&str] =
+    &["batch", "chain", "e", "escape", "format", "groupby", "pprint", "safe", "slice", "string", "zip"];
+
+/// Functions that make lists and mappings, or show what a template is given.
+const FUNCTIONS_REMOVED: &[&str] = &["cycler", "debug", "dict", "joiner", "namespace"];
+
+/// The text, number or truth in front of a filter.
+fn scalar(value: &minijinja::Value) -> Result<String, minijinja::Error> {
+    match value.kind() {
+        ValueKind::String | ValueKind::Number | ValueKind::Bool => Ok(value.to_string()),
+        ValueKind::Undefined | ValueKind::None => Err(minijinja::Error::from(Fault::UndefinedError)),
+        _ => Err(minijinja::Error::new(Fault::InvalidOperation, "the filter is for a text, not for a list or mapping")),
+    }
+}
+
+fn rust_identifier(text: String) -> Result<String, minijinja::Error> {
+    match case::is_rust_identifier(&text) {
+        true => Ok(text),
+        false => Err(minijinja::Error::new(Fault::InvalidOperation, "the text is no identifier of Rust")),
+    }
+}
+
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
+    let (filters, functions) = (FILTERS_REMOVED, FUNCTIONS_REMOVED);
+    filters.iter().for_each(|name| environment.remove_filter(name));
+    functions.iter().for_each(|name| environment.remove_global(name));
+    environment.set_formatter(|out, state, value| match value.kind() {
+        ValueKind::Seq | ValueKind::Map | ValueKind::Iterable | ValueKind::Plain => {
+            let message = "a list or mapping is no text: write its items in a `for`, or use `json`";
+            Err(minijinja::Error::new(Fault::InvalidOperation, message))
+        }
+        // It would be the word `none`.
+        ValueKind::None => Err(minijinja::Error::from(Fault::UndefinedError)),
+        _ => minijinja::escape_formatter(out, state, value),
+    });
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| minijinja::AutoEscape::None);
     environment.set_fuel(Some(FUEL));
@@ -68,21 +107,21 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     {
         environment.set_syntax(syntax);
     }
-    environment.add_filter("rust_str", |text: String| format!("{text:?}"));
-    environment.add_filter("rust_ident", |text: String| match case::is_rust_identifier(&text) {
-        true => Ok(text),
-        false => Err(minijinja::Error::new(Fault::InvalidOperation, "the text is no identifier of Rust")),
-    });
-    environment.add_filter("snake_case", |text: String| case::snake(&text));
-    environment.add_filter("kebab_case", |text: String| case::kebab(&text));
-    environment.add_filter("upper_camel_case", |text: String| case::upper_camel(&text));
-    environment.add_filter("toml_str", |text: String| quoted(&text));
-    environment.add_filter("yaml_str", |text: String| quoted(&text));
-    environment.add_filter("json_str", |text: String| quoted(&text));
+    let mut filter = |name: &'static str, make: fn(String) -> Result<String, minijinja::Error>| {
+        environment.add_filter(name, move |value: minijinja::Value| scalar(&value).and_then(make));
+    };
+    filter("rust_str", |text| Ok(format!("{text:?}")));
+    filter("rust_ident", rust_identifier);
+    filter("snake_case", |text| Ok(case::snake(&text)));
+    filter("kebab_case", |text| Ok(case::kebab(&text)));
+    filter("upper_camel_case", |text| Ok(case::upper_camel(&text)));
+    filter("toml_str", |text| Ok(quoted(&text)));
+    filter("yaml_str", |text| Ok(quoted(&text)));
+    filter("json_str", |text| Ok(quoted(&text)));
+    filter("doc", |text| Ok(one_line(&text)));
     environment.add_filter("json", |value: minijinja::Value| {
         serde_json::to_string(&value).map_err(|error| minijinja::Error::new(Fault::BadSerialization, error.to_string()))
     });
-    environment.add_filter("doc", |text: String| one_line(&text));
     environment
 });
 
@@ -112,7 +151,7 @@ fn quoted(text: &str) -> String {
 fn one_line(text: &str) -> String {
     let printable: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
     let line = printable.split_whitespace().collect::<Vec<_>>().join(" ").replace("*/", "* /").replace("/*", "/ *");
-    line.trim_start_matches("```").trim_start_matches("~~~").to_owned()
+    line.trim_start_matches("```").trim_start_matches("~~~").trim_start().to_owned()
 }
 
 /// Renders a template.
@@ -121,6 +160,7 @@ fn one_line(text: &str) -> String {
 /// [`Invalid`](mlx_core::ErrorKind::Invalid), with the place in the template: it is malformed, uses a name that `context` does
 /// not have, or does more work or makes more text than a template may.
 pub fn render(template: &Arc<Source>, context: &JsonValue) -> Result<Rendered> {
+    language::check(template).map_err(|found| refuse(template, found))?;
     let rendered = ENVIRONMENT
         .template_from_named_str(template.name(), template.text())
         .and_then(|template| template.render_with_spans(minijinja::Value::from(Serde(context))));
@@ -206,6 +246,7 @@ pub fn evaluate(expression: &Expression, context: &JsonValue) -> Result<bool> {
 /// # Errors
 /// Where the template is malformed.
 pub fn undeclared(template: &Arc<Source>) -> Result<BTreeSet<String>> {
+    language::check(template).map_err(|found| refuse(template, found))?;
     let parsed = ENVIRONMENT
         .template_from_named_str(template.name(), template.text())
         .map_err(|error| refuse(template, diagnostic(&error, template, &JsonValue::Null)))?;
@@ -220,21 +261,20 @@ pub(super) fn undeclared_in_expression(expression: &str) -> BTreeSet<String> {
     }
 }
 
-/// Where a template first says a name between braces, as far as that can be seen from the text.
+/// Where a template first says a name between braces.
 pub(super) fn first_use(template: &Arc<Source>, name: &str) -> Option<Location> {
     let text = template.text();
-    let part_of_name = |c: char| c.is_alphanumeric() || c == '_';
-    let alone = |at: usize| {
-        !text[..at].ends_with(|c: char| part_of_name(c) || c == '.')
-            && !text[at + name.len()..].starts_with(part_of_name)
-    };
-    let within = |at: usize| {
-        let before = &text[..at];
-        let opened = before.rfind("{{").max(before.rfind("{%"));
-        opened.is_some_and(|opened| !before[opened..].contains("}}") && !before[opened..].contains("%}"))
-    };
-    let (at, _) = text.match_indices(name).find(|(at, _)| alone(*at) && within(*at))?;
-    Some(template.span(at..at + name.len()))
+    let found = language::parts(text).into_iter().find_map(|part| match part {
+        language::Part::Text(_) => None,
+        language::Part::Output(tokens, _) | language::Part::Statement(tokens) => {
+            let mut before = None;
+            tokens.into_iter().find(|token| {
+                let after_dot = before.replace(token.bytes.end).is_some_and(|end| text[..end].ends_with('.'));
+                &text[token.bytes.clone()] == name && !after_dot
+            })
+        }
+    })?;
+    Some(template.span(found.bytes))
 }
 
 fn is_global(name: &str) -> bool {
@@ -242,10 +282,12 @@ fn is_global(name: &str) -> bool {
 }
 
 pub(super) fn parse_inline(text: &str) -> Result<(), String> {
+    language::check(&Source::new("text", text)).map_err(|found| format!("cannot be rendered: {}", found.message))?;
     ENVIRONMENT.template_from_named_str("text", text).map(drop).map_err(|error| malformed(&error))
 }
 
 pub(super) fn parse_expression(text: &str) -> Result<(), String> {
+    language::check_expression(text).map_err(|message| format!("is no condition: {message}"))?;
     ENVIRONMENT.compile_expression(text).map(drop).map_err(|error| malformed(&error))
 }
 
