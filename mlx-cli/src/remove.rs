@@ -4,7 +4,7 @@ use crate::{
     plugins_json,
     project::{Installed, ProjectPath, Tree},
     region,
-    status::locate,
+    status::{follow, locate},
     update,
 };
 use mlx_core::{
@@ -52,6 +52,8 @@ impl Removed {
 /// [`Tree::read`].
 pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec<String>) -> Result<Removed> {
     update::check_settled(tree.project())?;
+    let located = locate(tree)?;
+    let mut located = follow(tree, located);
     let gone = find(tree, name)?;
     let rest: Vec<Installed> =
         tree.lock().components.iter().filter(|installed| installed.id() != gone.id()).cloned().collect();
@@ -59,8 +61,7 @@ pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec
 
     let mut removed = Removed { id: gone.id(), ..Removed::default() };
     let why = format!("remove {}", gone.id());
-    let located = locate(tree, |installed| installed.id() == gone.id())?;
-    for found in located.into_values() {
+    for found in gone.files.iter().filter_map(|file| located.remove(&file.path)) {
         if found.content.is_none() {
             continue;
         }
@@ -69,7 +70,7 @@ pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec
             tree.remove(path.clone(), why.clone());
             removed.deleted.push(path);
         } else {
-            let aside = aside(tree, &path)?;
+            let aside = update::free(tree, &format!("{path}.kept"))?;
             tree.rename(&path, aside.clone(), why.clone())?;
             tree.note(format!("`{path}` was changed by hand, and is kept as `{aside}`"));
             removed.kept.push((path, aside));
@@ -164,19 +165,6 @@ fn unneeded(gone: &Installed, rest: &[Installed], needs: &impl Fn(&Installed) ->
             && !rest.iter().any(|plugin| plugin.instance.is_some() && plugin.component == other.component)
     };
     rest.iter().filter(orphan).map(|other| other.component.clone()).collect()
-}
-
-/// A free path for a file that the user changed.
-fn aside(tree: &Tree<'_>, path: &ProjectPath) -> Result<ProjectPath> {
-    let mut number = 1;
-    loop {
-        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
-        let aside = ProjectPath::new(&format!("{path}.kept{suffix}"))?;
-        if !tree.exists(&aside)? {
-            return Ok(aside);
-        }
-        number += 1;
-    }
 }
 
 fn unlist_plugins(tree: &mut Tree<'_>, gone: &Installed, why: &str) -> Result<()> {

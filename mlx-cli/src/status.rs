@@ -88,7 +88,7 @@ pub struct Status {
 /// As of [`Project::read`] and [`Project::files`].
 pub fn status(project: &Project, available: impl Fn(&Installed) -> Option<Version>) -> Result<Status> {
     let tree = project.tree();
-    let mut located = locate(&tree, |_| true)?;
+    let mut located = locate(&tree)?;
     let mut own: BTreeSet<ProjectPath> = BTreeSet::new();
     let mut components = Vec::new();
     for installed in &project.lock().components {
@@ -168,11 +168,14 @@ impl Status {
 /// As of [`Project::read`] and [`Project::files`].
 pub fn diff(project: &Project, wanted: impl Fn(&Installed) -> bool) -> Result<String> {
     let mut text = String::new();
-    for (path, found) in locate(&project.tree(), wanted)? {
+    let mut located = locate(&project.tree())?;
+    for file in project.lock().components.iter().filter(|installed| wanted(installed)).flat_map(|i| &i.files) {
+        let path = &file.path;
+        let Some(found) = located.remove(path) else { continue };
         let Some(base) = found.base.as_deref().filter(|_| !found.pristine || found.was_moved()) else { continue };
         let from = format!("a/{path}");
         let to = found.content.as_ref().map_or("/dev/null".to_owned(), |_| format!("b/{}", found.path()));
-        let now = without_entries(project.lock(), found.path(), found.content.as_deref().unwrap_or_default())?;
+        let now = without_entries(project.lock(), found.target(), found.content.as_deref().unwrap_or_default());
         if found.was_moved() {
             let _ = write!(text, "diff --git {from} {to}\nrename from {path}\nrename to {}\n", found.path());
         }
@@ -237,6 +240,7 @@ pub fn verify(project: &Project) -> Result<Vec<Diagnostic>> {
 #[derive(Debug)]
 pub(crate) struct Located {
     at: ProjectPath,
+    target: ProjectPath,
     moved: Option<ProjectPath>,
     /// What is there; nothing of a file that was deleted.
     pub(crate) content: Option<Vec<u8>>,
@@ -249,6 +253,16 @@ impl Located {
     /// Where the file is, or was.
     pub(crate) fn path(&self) -> &ProjectPath {
         self.moved.as_ref().unwrap_or(&self.at)
+    }
+
+    /// Where the lock had it.
+    pub(crate) fn at(&self) -> &ProjectPath {
+        &self.at
+    }
+
+    /// Where the template puts it.
+    pub(crate) fn target(&self) -> &ProjectPath {
+        &self.target
     }
 
     pub(crate) fn was_moved(&self) -> bool {
@@ -269,20 +283,18 @@ impl Located {
     }
 }
 
-/// Finds the files of the lock that are `wanted`, by the path that the lock has for them. Those that are not there are looked for
-/// among the files that no component made.
-pub(crate) fn locate(tree: &Tree<'_>, wanted: impl Fn(&Installed) -> bool) -> Result<BTreeMap<ProjectPath, Located>> {
+/// Finds the files of the lock, by the path that the lock has for them. Those that are not there are looked for among the files
+/// that no component made.
+pub(crate) fn locate(tree: &Tree<'_>) -> Result<BTreeMap<ProjectPath, Located>> {
     let lock = tree.lock();
     let mut located = BTreeMap::new();
-    for file in lock.components.iter().filter(|installed| wanted(installed)).flat_map(|installed| &installed.files) {
+    for file in lock.components.iter().flat_map(|installed| &installed.files) {
         let content = tree.read(&file.path)?;
         let whole = content.clone().filter(|content| Sha256::of(content) == file.base);
         let base = tree.base(&file.base)?.or(whole);
-        let pristine = match &content {
-            Some(content) => is_pristine(lock, file, content, base.as_deref())?,
-            None => false,
-        };
-        located.insert(file.path.clone(), Located { at: file.path.clone(), moved: None, content, base, pristine });
+        let pristine = content.as_deref().is_some_and(|content| is_pristine(lock, file, content, base.as_deref()));
+        let (at, target) = (file.path.clone(), file.target().clone());
+        located.insert(file.path.clone(), Located { at, target, moved: None, content, base, pristine });
     }
     let missing: Vec<(&str, &[u8])> = located
         .values()
@@ -311,25 +323,39 @@ pub(crate) fn locate(tree: &Tree<'_>, wanted: impl Fn(&Installed) -> bool) -> Re
     for (from, to) in moved {
         let Some(file) = located.get_mut(&from) else { continue };
         let content = candidates.iter().find(|(path, _)| *path == to).map(|(_, content)| content.clone());
-        file.pristine = content.as_deref().zip(file.base.as_deref()).is_some_and(|(is, was)| same_text(is, was));
+        let pair = content.as_deref().zip(file.base.as_deref());
+        file.pristine = pair
+            .is_some_and(|(is, was)| same_text(is, was) || same_text(&without_entries(lock, &file.target, is), was));
         file.moved = Some(to);
         file.content = content;
     }
     Ok(located)
 }
 
+/// Has the lock know where files are that the user moved, and gives the files by the path that it has for them now.
+pub(crate) fn follow(tree: &mut Tree<'_>, located: BTreeMap<ProjectPath, Located>) -> BTreeMap<ProjectPath, Located> {
+    for file in tree.lock_mut().components.iter_mut().flat_map(|installed| &mut installed.files) {
+        if let Some(to) = located.get(&file.path).and_then(|found| found.moved.clone()) {
+            let target = file.target().clone();
+            file.target = (target != to).then_some(target);
+            file.path = to;
+        }
+    }
+    located.into_values().map(|found| (found.path().clone(), found)).collect()
+}
+
 /// Whether a file is as it was generated, but for line ends, which a checkout may change, and for what components put into it.
-fn is_pristine(lock: &Lock, file: &LockedFile, content: &[u8], base: Option<&[u8]>) -> Result<bool> {
+fn is_pristine(lock: &Lock, file: &LockedFile, content: &[u8], base: Option<&[u8]>) -> bool {
     if Sha256::of(content) == file.base {
-        return Ok(true);
+        return true;
     }
-    let Some(base) = base else { return Ok(false) };
+    let Some(base) = base else { return false };
     if same_text(content, base) {
-        return Ok(true);
+        return true;
     }
-    let without = without_entries(lock, &file.path, content)?;
-    Ok(match file.path.as_str() {
-        update::MANIFEST => same_text(&without_crates(lock, &file.path, &without, base)?, base),
+    let without = without_entries(lock, file.target(), content);
+    match file.path.as_str() {
+        update::MANIFEST => same_text(&without_crates(lock, &file.path, &without, base), base),
         plugins_json::FILE => {
             let plugins = lock.components.iter().flat_map(|installed| &installed.plugins);
             let unlisted = plugins
@@ -341,13 +367,13 @@ fn is_pristine(lock: &Lock, file: &LockedFile, content: &[u8], base: Option<&[u8
             unlisted.is_ok_and(|text| json(text.as_bytes()).is_some_and(|is| json(base) == Some(is)))
         }
         _ => same_text(&without, base),
-    })
+    }
 }
 
 /// A manifest without the crates that components put into it, but for those that it was generated with.
-fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) -> Result<Vec<u8>> {
+fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) -> Vec<u8> {
     let (Ok(mut text), Ok(base)) = (String::from_utf8(content.to_vec()), std::str::from_utf8(base)) else {
-        return Ok(content.to_vec());
+        return content.to_vec();
     };
     let crates: BTreeSet<&String> = lock.components.iter().flat_map(|installed| &installed.dependencies).collect();
     for name in crates {
@@ -360,7 +386,7 @@ fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) 
             }
         }
     }
-    Ok(text.into_bytes())
+    text.into_bytes()
 }
 
 fn same_text(a: &[u8], b: &[u8]) -> bool {
@@ -368,16 +394,14 @@ fn same_text(a: &[u8], b: &[u8]) -> bool {
     a == b || bytes(a) == bytes(b)
 }
 
-/// The file without what components put into its regions.
-pub(crate) fn without_entries(lock: &Lock, path: &ProjectPath, content: &[u8]) -> Result<Vec<u8>> {
-    let Ok(mut text) = String::from_utf8(content.to_vec()) else { return Ok(content.to_vec()) };
-    for edit in
-        lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| lock.place(&edit.file) == *path)
-    {
+/// The content of the file that a template puts at `target`, without what components put into its regions.
+pub(crate) fn without_entries(lock: &Lock, target: &ProjectPath, content: &[u8]) -> Vec<u8> {
+    let Ok(mut text) = String::from_utf8(content.to_vec()) else { return content.to_vec() };
+    for edit in lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *target) {
         // A region that the user broke has no entries.
-        if let Ok(Some(without)) = region::remove(path, &text, &edit.region, &edit.text) {
+        if let Ok(Some(without)) = region::remove(target, &text, &edit.region, &edit.text) {
             text = without;
         }
     }
-    Ok(text.into_bytes())
+    text.into_bytes()
 }

@@ -650,6 +650,51 @@ fn entries_follow_a_file_that_was_moved() {
 }
 
 #[test]
+fn a_file_that_goes_to_another_component_keeps_the_users_changes() {
+    let shop = Shop::new(&[api_1(), metrics_without_region("1.0.0")]);
+    shop.change("src/api/edited.rs", "= 22;", "= mine();");
+    let mut api = api_2();
+    let moved = api.files.remove(1);
+    let mut other = metrics_without_region("2.0.0");
+    other.files.push(moved);
+    // In either order.
+    let (plan, updates) = shop.update(&[other, api]);
+    assert!(plan.conflicts.is_empty(), "{}", plan.summary());
+    assert_eq!(outcomes(&updates)["src/api/edited.rs"], Outcome::Merged);
+    let expected = numbered(20, 30).replace("= 22;", "= mine();").replace("= 27;", "= now();");
+    assert_eq!(shop.read("src/api/edited.rs"), expected);
+    let lock = shop.project().lock().clone();
+    assert_eq!(lock.owner(&path("src/api/edited.rs")).unwrap().0.component, "monitoring");
+}
+
+fn metrics_without_region(version: &'static str) -> Component {
+    Component::new("monitoring", version).file("metrics.rs", "src/platform/metrics.rs", numbered(0, 5))
+}
+
+#[test]
+fn moves_in_components_that_are_not_updated_are_followed_too() {
+    let shop = Shop::new(&[base_1(), metrics()]);
+    shop.rename("src/platform/mod.rs", "src/platform.rs");
+    let mut next = metrics();
+    next.version = "1.1.0";
+    next.edits[0].2 = "pub mod telemetry;";
+    let (plan, _) = shop.update(&[next]);
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    assert!(shop.read("src/platform.rs").contains("pub mod telemetry;"));
+    assert!(shop.states().values().all(|state| *state == FileState::Pristine), "{:?}", shop.states());
+}
+
+#[test]
+fn what_lies_beside_does_not_overwrite_a_file_of_that_name() {
+    let shop = Shop::new(&[api_1()]);
+    shop.write("src/api/new.rs", "// my own\n");
+    shop.write("src/api/new.rs.generated-now", "mine too\n");
+    let (plan, _) = shop.update(&[api_2()]);
+    assert_eq!(plan.conflicts, [path("src/api/new.rs.generated-now-2")]);
+    assert_eq!(shop.read("src/api/new.rs.generated-now"), "mine too\n");
+}
+
+#[test]
 fn what_was_changed_by_hand_is_shown() {
     let shop = Shop::new(&[base_1(), metrics(), api_1()]);
     assert_eq!(status::diff(&shop.project(), |_| true).unwrap(), "");

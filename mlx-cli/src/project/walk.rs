@@ -2,7 +2,8 @@
 
 use super::{LOCK_FILE, Project, ProjectPath};
 use cap_std::fs::Dir;
-use mlx_core::{Context, Error, Result};
+use mlx_core::{Context, Result};
+use std::collections::VecDeque;
 
 /// The most files that are listed.
 const MOST: usize = 100_000;
@@ -19,17 +20,20 @@ pub struct Found {
 impl Project {
     /// The files in the project's folder, by path. Left out are `.git` and `.mlx`, folders that can be made anew (those with a
     /// `CACHEDIR.TAG`, such as cargo's `target`, and `node_modules`), projects within the project, symbolic links, and files whose
-    /// names no [`ProjectPath`] can have.
+    /// names no [`ProjectPath`] can have. Of very many, the 100,000 nearest to the project's own folder are listed.
     ///
     /// # Errors
-    /// A failure of the file system; more than 100,000 files.
+    /// A failure of the file system.
     pub fn files(&self) -> Result<Vec<Found>> {
         let mut files = Vec::new();
-        let mut folders: Vec<(String, Dir)> = Vec::new();
+        let mut folders: VecDeque<(String, Dir)> = VecDeque::new();
         if let Some(dir) = self.dir() {
-            folders.push((String::new(), dir.try_clone().context("listing the project")?));
+            folders.push_back((String::new(), dir.try_clone().context("listing the project")?));
         }
-        while let Some((prefix, dir)) = folders.pop() {
+        while let Some((prefix, dir)) = folders.pop_front() {
+            if files.len() >= MOST {
+                break;
+            }
             let listing = || format!("listing {}", if prefix.is_empty() { "the project" } else { &prefix });
             for entry in dir.entries().with_context(listing)? {
                 let entry = entry.with_context(listing)?;
@@ -42,18 +46,16 @@ impl Project {
                     }
                     let Ok(inner) = dir.open_dir(&name) else { continue };
                     if inner.symlink_metadata("CACHEDIR.TAG").is_err() && inner.symlink_metadata(LOCK_FILE).is_err() {
-                        folders.push((format!("{path}/"), inner));
+                        folders.push_back((format!("{path}/"), inner));
                     }
                 } else if kind.is_file()
                     && let (Ok(path), Ok(metadata)) = (ProjectPath::new(&path), entry.metadata())
                 {
                     files.push(Found { path, size: metadata.len() });
-                    if files.len() > MOST {
-                        return Err(Error::invalid(format!("the project has more than {MOST} files")));
-                    }
                 }
             }
         }
+        files.truncate(MOST);
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(files)
     }

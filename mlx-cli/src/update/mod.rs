@@ -23,9 +23,9 @@ use crate::{
     plugins_json,
     project::{Installed, LockedEdit, LockedFile, ProjectPath, Sha256, Tree},
     region,
-    status::{Located, locate, without_entries},
+    status::{Located, follow, locate, without_entries},
 };
-use mlx_core::{Diagnostic, JsonValue, Result, diagnostics::Code, json};
+use mlx_core::{Diagnostic, Error, JsonValue, Result, diagnostics::Code, json};
 use semver::Version;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -138,55 +138,59 @@ impl ComponentUpdate {
 /// [`Code::UpdatePending`] while an earlier update has conflicts; [`Code::NoRegion`]; as of [`Tree::read`].
 pub fn update(tree: &mut Tree<'_>, generated: Vec<Generated>) -> Result<Vec<ComponentUpdate>> {
     check_settled(tree.project())?;
-    let ids: BTreeSet<String> = generated.iter().map(|generated| generated.entry.id()).collect();
-    let mut located = locate(tree, |installed| ids.contains(&installed.id()))?;
-    let mut updates = Vec::new();
-    for Generated { entry, contents, requirements, changes } in generated {
-        let old = tree.lock().find(&entry.component, entry.instance.as_deref()).cloned();
-        let mut update = ComponentUpdate {
-            id: entry.id(),
-            from: old.as_ref().map(|old| old.version.clone()),
-            to: entry.version.clone(),
-            changes,
-            files: Vec::new(),
-        };
-        let old = old.unwrap_or_else(|| Installed {
-            requested: entry.requested,
-            ..Installed::new(&entry.component, entry.version.clone())
-        });
-        let mut one =
-            One { tree, why: why(&old, &entry, update.from.is_none()), files: Vec::new(), update: &mut update };
-        for (was, is) in pairs(&old.files, &entry.files) {
-            match (was, is) {
-                (Some(was), Some(is)) => {
-                    let Some(found) = located.remove(&was.path) else { continue };
-                    let theirs = contents.get(&is.path).map(Vec::as_slice).unwrap_or_default();
-                    one.file(was, is, found, theirs)?;
-                }
-                (Some(was), None) => {
-                    let Some(found) = located.remove(&was.path) else { continue };
-                    one.without_template(was, &found);
-                }
-                (None, Some(is)) => {
-                    let theirs = contents.get(&is.path).map(Vec::as_slice).unwrap_or_default();
-                    one.new_file(is, theirs)?;
-                }
-                (None, None) => {}
+    let located = locate(tree)?;
+    let mut located = follow(tree, located);
+    let mut all: Vec<One> = generated.into_iter().map(|generated| One::new(tree, generated)).collect();
+    // A file that goes from one component to another keeps the user's changes.
+    let mut released: BTreeMap<ProjectPath, LockedFile> = BTreeMap::new();
+    for one in &all {
+        released.extend(one.pairs.iter().filter_map(|pair| match pair {
+            (Some(was), None) => Some((was.target().clone(), was.clone())),
+            _ => None,
+        }));
+    }
+    let mut taken = BTreeSet::new();
+    for (was, is) in all.iter_mut().flat_map(|one| &mut one.pairs) {
+        if let (None, Some(is)) = (&was, is)
+            && let Some(other) = released.remove(&is.path)
+        {
+            taken.insert(other.path.clone());
+            *was = Some(other);
+        }
+    }
+    for one in &mut all {
+        one.pairs.retain(|pair| !matches!(pair, (Some(was), None) if taken.contains(&was.path)));
+    }
+    // What goes makes room for what is moved, and both for what is new.
+    type Turn = fn(&(Option<LockedFile>, Option<LockedFile>)) -> bool;
+    let turns: [Turn; 3] =
+        [|(_, is)| is.is_none(), |(was, is)| was.is_some() && is.is_some(), |(was, _)| was.is_none()];
+    for turn in turns {
+        for one in &mut all {
+            for pair in one.pairs.clone().into_iter().filter(turn) {
+                one.pair(tree, pair, &mut located)?;
             }
         }
-        let files = one.files;
-        let edits = entries(tree, &old, &entry)?;
-        let moved: BTreeMap<&ProjectPath, &ProjectPath> =
-            update.files.iter().filter_map(|file| Some((file.from.as_ref()?, &file.path))).collect();
-        plugins(tree, &entry, &moved)?;
-        let dependencies = dependencies(tree, &old, &entry, &requirements)?;
-        for change in &update.changes {
-            tree.note(format!("{} {}: {change}", update.id, update.to));
-        }
-        tree.lock_mut().put(Installed { files, edits, dependencies, requested: old.requested, ..entry });
-        updates.push(update);
     }
-    Ok(updates)
+    for one in &mut all {
+        let files = std::mem::take(&mut one.files);
+        tree.lock_mut().put(Installed { files, ..one.old.clone() });
+    }
+    for one in &all {
+        let edits = entries(tree, &one.old, &one.entry)?;
+        let moved: BTreeMap<&ProjectPath, &ProjectPath> =
+            one.update.files.iter().filter_map(|file| Some((file.from.as_ref()?, &file.path))).collect();
+        plugins(tree, &one.entry, &moved)?;
+        let dependencies = dependencies(tree, &one.old, &one.entry, &one.requirements)?;
+        for change in &one.update.changes {
+            tree.note(format!("{} {}: {change}", one.update.id, one.update.to));
+        }
+        let files = tree.lock().find(&one.entry.component, one.entry.instance.as_deref()).map(|put| put.files.clone());
+        let files = files.unwrap_or_default();
+        let requested = one.old.requested;
+        tree.lock_mut().put(Installed { files, edits, dependencies, requested, ..one.entry.clone() });
+    }
+    Ok(all.into_iter().map(|one| one.update).collect())
 }
 
 fn why(old: &Installed, new: &Installed, is_new: bool) -> String {
@@ -197,48 +201,92 @@ fn why(old: &Installed, new: &Installed, is_new: bool) -> String {
     }
 }
 
+type Pair = (Option<LockedFile>, Option<LockedFile>);
+
 /// Each old file with the new one of the same template. A template that makes several files is told apart by their paths.
-fn pairs<'f>(old: &'f [LockedFile], new: &'f [LockedFile]) -> Vec<(Option<&'f LockedFile>, Option<&'f LockedFile>)> {
+fn pairs(old: &[LockedFile], new: &[LockedFile]) -> Vec<Pair> {
     let mut free: Vec<&LockedFile> = new.iter().collect();
     let mut partner: BTreeMap<&ProjectPath, &LockedFile> = BTreeMap::new();
-    let mut take = |was: &'f LockedFile, matches: &dyn Fn(&LockedFile) -> bool| {
-        if !partner.contains_key(&was.path) && free.iter().filter(|is| matches(is)).count() == 1 {
-            let at = free.iter().position(|is| matches(is))?;
+    for was in old {
+        if let Some(at) = free.iter().position(|is| is.path == *was.target()) {
             partner.insert(&was.path, free.remove(at));
         }
-        Some(())
-    };
-    for was in old {
-        take(was, &|is| is.path == *was.target());
     }
-    for was in old {
-        let alone = old.iter().filter(|other| other.template == was.template).count() == 1;
-        if alone {
-            take(was, &|is| is.template == was.template);
+    let alone =
+        |files: &[&LockedFile], template: &str| files.iter().filter(|file| file.template == template).count() == 1;
+    let left: Vec<&LockedFile> = old.iter().filter(|was| !partner.contains_key(&was.path)).collect();
+    for was in &left {
+        if alone(&left, &was.template)
+            && alone(&free, &was.template)
+            && let Some(at) = free.iter().position(|is| is.template == was.template)
+        {
+            partner.insert(&was.path, free.remove(at));
         }
     }
-    let mut pairs: Vec<_> = old.iter().map(|was| (Some(was), partner.get(&was.path).copied())).collect();
-    pairs.extend(free.into_iter().map(|is| (None, Some(is))));
-    pairs
+    let with_old = old.iter().map(|was| (Some(was.clone()), partner.get(&was.path).map(|is| (*is).clone())));
+    with_old.chain(free.into_iter().map(|is| (None, Some(is.clone())))).collect()
 }
 
 /// The update of one component.
-struct One<'u, 't, 'p> {
-    tree: &'t mut Tree<'p>,
+struct One {
+    old: Installed,
+    entry: Installed,
+    contents: BTreeMap<ProjectPath, Vec<u8>>,
+    requirements: Vec<(Section, Requirement)>,
+    pairs: Vec<Pair>,
     why: String,
-    /// The entries of the lock that come of it.
+    /// The files of the lock that come of it.
     files: Vec<LockedFile>,
-    update: &'u mut ComponentUpdate,
+    update: ComponentUpdate,
 }
 
-impl One<'_, '_, '_> {
+impl One {
+    fn new(tree: &Tree<'_>, Generated { entry, contents, requirements, changes }: Generated) -> Self {
+        let old = tree.lock().find(&entry.component, entry.instance.as_deref()).cloned();
+        let update = ComponentUpdate {
+            id: entry.id(),
+            from: old.as_ref().map(|old| old.version.clone()),
+            to: entry.version.clone(),
+            changes,
+            files: Vec::new(),
+        };
+        let old = old.unwrap_or_else(|| Installed {
+            instance: entry.instance.clone(),
+            requested: entry.requested,
+            ..Installed::new(&entry.component, entry.version.clone())
+        });
+        let why = why(&old, &entry, update.from.is_none());
+        let pairs = pairs(&old.files, &entry.files);
+        One { old, entry, contents, requirements, pairs, why, files: Vec::new(), update }
+    }
+
+    fn pair(&mut self, tree: &mut Tree<'_>, pair: Pair, located: &mut BTreeMap<ProjectPath, Located>) -> Result<()> {
+        let theirs = match &pair.1 {
+            None => Vec::new(),
+            Some(is) => self
+                .contents
+                .remove(&is.path)
+                .ok_or_else(|| Error::internal(format!("{} has no content for `{}`", self.entry.id(), is.path)))?,
+        };
+        let found = pair.0.as_ref().and_then(|was| located.remove(&was.path));
+        match (pair, found) {
+            ((Some(was), Some(is)), Some(found)) => self.file(tree, &was, &is, &found, &theirs),
+            ((Some(_), None), Some(found)) => {
+                self.without_template(tree, &found);
+                Ok(())
+            }
+            ((_, Some(is)), None) => self.new_file(tree, &is, &theirs),
+            ((_, None), _) | ((None, _), Some(_)) => Ok(()),
+        }
+    }
+
     fn done(&mut self, path: ProjectPath, from: Option<ProjectPath>, outcome: Outcome) {
         self.update.files.push(FileUpdate { path, from, outcome });
     }
 
     /// Keeps the file in the lock, as of the new template.
-    fn keep(&mut self, path: ProjectPath, is: &LockedFile, theirs: &[u8]) {
-        let base = self.tree.keep_base(theirs);
+    fn keep(&mut self, tree: &mut Tree<'_>, path: ProjectPath, is: &LockedFile, theirs: &[u8]) {
+        let base = tree.keep_base(theirs);
         let target = (path != is.path).then(|| is.path.clone());
         self.files.push(LockedFile { path, target, base, ..is.clone() });
     }
@@ -247,51 +295,58 @@ impl One<'_, '_, '_> {
         format!("{}: {}", self.why, file.template)
     }
 
-    fn file(&mut self, was: &LockedFile, is: &LockedFile, found: Located, theirs: &[u8]) -> Result<()> {
+    fn file(
+        &mut self,
+        tree: &mut Tree<'_>,
+        was: &LockedFile,
+        is: &LockedFile,
+        found: &Located,
+        theirs: &[u8],
+    ) -> Result<()> {
         let template_changed = was.base != Sha256::of(theirs);
         let Some(ours) = found.content.clone() else {
             // What the user deleted stays deleted.
             if template_changed {
-                self.tree.note(format!("`{}` stays deleted; its template has changed", was.path));
+                tree.note(format!("`{}` stays deleted; its template has changed", was.path));
                 self.files.push(was.clone());
                 self.done(was.path.clone(), None, Outcome::KeptDeleted);
             } else {
-                self.keep(was.path.clone(), is, theirs);
+                self.keep(tree, was.path.clone(), is, theirs);
                 self.done(was.path.clone(), None, Outcome::Unchanged);
             }
             return Ok(());
         };
-        let path = self.place(was, is, &found)?;
-        let from = (path != was.path).then(|| was.path.clone());
+        let path = self.place(tree, was, is, found)?;
+        let from = (path != *found.at()).then(|| found.at().clone());
         if found.was_moved() {
-            self.tree.note(format!("`{}` is now `{path}`, and is updated there", was.path));
+            tree.note(format!("`{}` is now `{path}`, and is updated there", found.at()));
         }
-        self.keep(path.clone(), is, theirs);
+        self.keep(tree, path.clone(), is, theirs);
         if !template_changed {
             self.done(path, from, Outcome::Unchanged);
             return Ok(());
         }
         let why = self.why(is);
-        let outcome = match self.merged(&path, found.base.as_deref(), &ours, theirs)? {
+        let outcome = match merged(tree, &path, found, &ours, theirs)? {
             Some(Merge::Clean(text)) if text == ours => Outcome::Unchanged,
             Some(Merge::Clean(text)) if found.is_pristine() => {
-                self.tree.write(path.clone(), text, why);
+                tree.write(path.clone(), text, why);
                 Outcome::Replaced
             }
             Some(Merge::Clean(text)) => {
-                self.tree.merge(path.clone(), text, why);
+                tree.merge(path.clone(), text, why);
                 Outcome::Merged
             }
             Some(Merge::Conflict { text, .. }) => {
-                self.tree.merge(path.clone(), text, why);
-                self.tree.conflict(path.clone());
+                tree.merge(path.clone(), text, why);
+                tree.conflict(path.clone());
                 Outcome::Conflict
             }
-            Some(Merge::Binary) => self.beside(&path, theirs, why)?,
+            Some(Merge::Binary) => beside(tree, &path, theirs, why)?,
             None => {
                 let lost = format!("the pristine render of `{}` is lost, so it cannot be merged", was.path);
-                self.tree.warn(Diagnostic::warning(Code::BaseLost, lost));
-                self.beside(&path, theirs, why)?
+                tree.warn(Diagnostic::warning(Code::BaseLost, lost));
+                beside(tree, &path, theirs, why)?
             }
         };
         self.done(path, from, outcome);
@@ -299,12 +354,12 @@ impl One<'_, '_, '_> {
     }
 
     /// Where the file goes on: where the user moved it, or where the template has it now.
-    fn place(&mut self, was: &LockedFile, is: &LockedFile, found: &Located) -> Result<ProjectPath> {
+    fn place(&self, tree: &mut Tree<'_>, was: &LockedFile, is: &LockedFile, found: &Located) -> Result<ProjectPath> {
         if found.was_moved() || was.target.is_some() || was.path == is.path {
             return Ok(found.path().clone());
         }
-        if self.tree.exists(&is.path)? {
-            self.tree.warn(
+        if tree.exists(&is.path)? {
+            tree.warn(
                 Diagnostic::warning(
                     Code::Occupied,
                     format!("`{}` would be moved to `{}`, where there is a file", was.path, is.path),
@@ -313,85 +368,99 @@ impl One<'_, '_, '_> {
             );
             return Ok(was.path.clone());
         }
-        self.tree.rename(&was.path, is.path.clone(), self.why(is))?;
+        tree.rename(&was.path, is.path.clone(), self.why(is))?;
         Ok(is.path.clone())
     }
 
-    fn merged(&self, path: &ProjectPath, base: Option<&[u8]>, ours: &[u8], theirs: &[u8]) -> Result<Option<Merge>> {
-        let labels = Labels::default();
-        let Some(base) = base else {
-            return Ok((ours == theirs).then(|| Merge::Clean(ours.to_vec())));
-        };
-        let three_way = if path.file_name() == MANIFEST { merge::toml } else { merge::three_way };
-        let merged = three_way(base, ours, theirs, &labels);
-        if !matches!(merged, Merge::Conflict { .. }) {
-            return Ok(Some(merged));
-        }
-        // What components put into regions of the file is not the user's, and can be put in again.
-        let lock = self.tree.lock();
-        let without = without_entries(lock, path, ours)?;
-        if without == ours {
-            return Ok(Some(merged));
-        }
-        let Merge::Clean(text) = three_way(base, &without, theirs, &labels) else { return Ok(Some(merged)) };
-        let Ok(mut text) = String::from_utf8(text) else { return Ok(Some(merged)) };
-        let old = String::from_utf8_lossy(ours);
-        for edit in
-            lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| lock.place(&edit.file) == *path)
-        {
-            if !region::contains(path, &old, &edit.region, &edit.text).unwrap_or(false) {
-                continue;
-            }
-            match region::insert(path, &text, &edit.region, &edit.text) {
-                Ok(inserted) => text = inserted.unwrap_or(text),
-                Err(_) => return Ok(Some(merged)),
-            }
-        }
-        Ok(Some(Merge::Clean(text.into_bytes())))
-    }
-
-    /// Leaves the file, and puts what is generated now beside it.
-    fn beside(&mut self, path: &ProjectPath, theirs: &[u8], why: String) -> Result<Outcome> {
-        let beside = ProjectPath::new(&merge::aside(path.as_str()))?;
-        self.tree.write(beside.clone(), theirs, why);
-        self.tree.note(format!(
-            "`{path}` stays as it is; what is generated now is in `{beside}`: take over what you need, and delete it"
-        ));
-        self.tree.conflict(beside.clone());
-        Ok(Outcome::Beside(beside))
-    }
-
-    fn without_template(&mut self, was: &LockedFile, found: &Located) {
+    fn without_template(&mut self, tree: &mut Tree<'_>, found: &Located) {
         if found.content.is_none() {
             return;
         }
         let path = found.path().clone();
         if found.is_pristine() && !found.was_moved() {
-            self.tree.remove(path.clone(), self.why.clone());
+            tree.remove(path.clone(), self.why.clone());
             self.done(path, None, Outcome::Deleted);
         } else {
             let did = if found.was_moved() { "moved" } else { "changed" };
-            self.tree.note(format!(
+            tree.note(format!(
                 "`{path}` is no longer part of {}; you {did} it, so it stays and is yours",
                 self.update.id
             ));
-            self.done(path, found.was_moved().then(|| was.path.clone()), Outcome::Released);
+            self.done(path, found.was_moved().then(|| found.at().clone()), Outcome::Released);
         }
     }
 
-    fn new_file(&mut self, is: &LockedFile, theirs: &[u8]) -> Result<()> {
+    fn new_file(&mut self, tree: &mut Tree<'_>, is: &LockedFile, theirs: &[u8]) -> Result<()> {
         let why = self.why(is);
-        let outcome = match self.tree.read(&is.path)? {
+        let outcome = match tree.read(&is.path)? {
             None => {
-                self.tree.write(is.path.clone(), theirs, why);
+                tree.write(is.path.clone(), theirs, why);
                 Outcome::Created
             }
             Some(there) if there == theirs => Outcome::Unchanged,
-            Some(_) => self.beside(&is.path, theirs, why)?,
+            Some(_) => beside(tree, &is.path, theirs, why)?,
         };
-        self.keep(is.path.clone(), is, theirs);
+        self.keep(tree, is.path.clone(), is, theirs);
         self.done(is.path.clone(), None, outcome);
         Ok(())
+    }
+}
+
+/// The merge of a file; nothing where its pristine render is lost.
+fn merged(tree: &Tree<'_>, path: &ProjectPath, found: &Located, ours: &[u8], theirs: &[u8]) -> Result<Option<Merge>> {
+    let labels = Labels::default();
+    let Some(base) = found.base.as_deref() else {
+        return Ok((ours == theirs).then(|| Merge::Clean(ours.to_vec())));
+    };
+    let three_way = if path.file_name() == MANIFEST { merge::toml } else { merge::three_way };
+    let merged = three_way(base, ours, theirs, &labels);
+    if !matches!(merged, Merge::Conflict { .. }) {
+        return Ok(Some(merged));
+    }
+    // What components put into regions of the file is not the user's, and can be put in again.
+    let lock = tree.lock();
+    let without = without_entries(lock, found.target(), ours);
+    if without == ours {
+        return Ok(Some(merged));
+    }
+    let Merge::Clean(text) = three_way(base, &without, theirs, &labels) else { return Ok(Some(merged)) };
+    let Ok(mut text) = String::from_utf8(text) else { return Ok(Some(merged)) };
+    let old = String::from_utf8_lossy(ours);
+    for edit in
+        lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *found.target())
+    {
+        if !region::contains(path, &old, &edit.region, &edit.text).unwrap_or(false) {
+            continue;
+        }
+        match region::insert(path, &text, &edit.region, &edit.text) {
+            Ok(inserted) => text = inserted.unwrap_or(text),
+            Err(_) => return Ok(Some(merged)),
+        }
+    }
+    Ok(Some(Merge::Clean(text.into_bytes())))
+}
+
+/// Leaves the file, and puts what is generated now beside it.
+fn beside(tree: &mut Tree<'_>, path: &ProjectPath, theirs: &[u8], why: String) -> Result<Outcome> {
+    let beside = free(tree, &merge::aside(path.as_str()))?;
+    tree.write(beside.clone(), theirs, why);
+    tree.note(format!(
+        "`{path}` stays as it is; what is generated now is in `{beside}`: take over what you need, and delete it"
+    ));
+    tree.conflict(beside.clone());
+    Ok(Outcome::Beside(beside))
+}
+
+/// This path, or the next one with a number that no file has.
+pub(crate) fn free(tree: &Tree<'_>, path: &str) -> Result<ProjectPath> {
+    let mut number = 1;
+    loop {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let free = ProjectPath::new(&format!("{path}{suffix}"))?;
+        if !tree.exists(&free)? {
+            return Ok(free);
+        }
+        number += 1;
     }
 }
 
