@@ -70,17 +70,21 @@ pub struct LocalConfig {
     name = "local",
     capabilities = ["retries", "deadlines", "functions", "typed_data", "records"],
     optional = [
+        "type:configuration",
         "type:data_processor",
         "type:data_source",
         "type:experiment_tracker",
+        "type:feature_store",
         "type:llm_provider",
         "type:ml_platform",
         "type:ml_trainer",
         "type:model_registry",
         "type:model_server",
         "type:monitoring",
+        "type:plugin_system",
         "type:security",
         "type:serving_platform",
+        "type:vector_database",
     ],
     stability = "beta"
 )]
