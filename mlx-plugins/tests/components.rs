@@ -1,7 +1,11 @@
 //! Components that are put around a plugin of this crate say the same of it as the plugin does itself.
 //! `--features remote` looks at all of them.
 
-use mlx_core::{JsonValue, plugin::Requirement, registry};
+use mlx_core::{
+    JsonValue,
+    plugin::{Requirement, SwapKind},
+    registry,
+};
 use std::{fs, path::Path};
 
 mlx_core::link!(mlx_plugins);
@@ -35,39 +39,56 @@ fn written(requirement: &Requirement) -> String {
 
 #[test]
 fn a_component_says_of_a_shipped_plugin_what_the_plugin_says() {
-    let mut compared = 0;
+    let (mut compared, mut differences) = (0, Vec::new());
     for (component, file) in components() {
         let plugin = &file["plugin"];
         let Some(name) = plugin["shipped"]["name"].as_str() else { continue };
         let kind = plugin["type"].as_str().unwrap_or_default();
         // Its feature may be off.
         let Some(registration) = registry().get(kind, name) else { continue };
+        compared += 1;
         let metadata = registration.metadata();
-        assert_eq!(list(&plugin["capabilities"]), metadata.capabilities, "{component}");
-        assert_eq!(list(&plugin["data_formats"]), metadata.data_formats, "{component}");
-        let requires: Vec<String> = metadata.requires.iter().map(written).collect();
-        assert_eq!(list(&plugin["requires"]), requires, "{component}");
-        let optional: Vec<String> = metadata.optional.iter().map(written).collect();
-        assert_eq!(list(&plugin["optional"]), optional, "{component}");
+        let mut compare = |what: &str, said: Vec<&str>, is: Vec<String>| {
+            if said != is {
+                differences.push(format!("{component}: `{what}` is {said:?}, and of the plugin {is:?}"));
+            }
+        };
+        let texts = |list: &[&str]| list.iter().map(|text| (*text).to_owned()).collect();
+        compare("capabilities", list(&plugin["capabilities"]), texts(metadata.capabilities));
+        compare("data_formats", list(&plugin["data_formats"]), texts(metadata.data_formats));
+        compare("requires", list(&plugin["requires"]), metadata.requires.iter().map(written).collect());
+        compare("optional", list(&plugin["optional"]), metadata.optional.iter().map(written).collect());
+        let swap = match metadata.swap {
+            SwapKind::Overlap => "overlap",
+            SwapKind::Handover => "handover",
+            SwapKind::Restart => "restart",
+        };
+        compare("swap", vec![plugin["swap"].as_str().unwrap_or("overlap")], vec![swap.to_owned()]);
         for name in metadata.conflicts_with {
-            assert!(list(&plugin["conflicts_with"]).contains(name), "{component}: {name}");
+            if !list(&plugin["conflicts_with"]).contains(name) {
+                differences.push(format!("{component}: the plugin conflicts with `{name}`"));
+            }
         }
         let schema = registry().schema(kind, name).expect("it is registered").as_value();
         for (setting, declared) in file["config_schema"].as_object().into_iter().flatten() {
             let own = &schema["properties"][setting];
-            assert!(own.is_object(), "{component}: the plugin has no setting `{setting}`");
+            if !own.is_object() {
+                differences.push(format!("{component}: the plugin has no setting `{setting}`"));
+            }
             for key in ["default", "minimum", "maximum"] {
-                // A project may have a default, and a component be stricter, where the plugin leaves it open.
-                if !declared[key].is_null() && !own[key].is_null() {
-                    assert_eq!(declared[key], own[key], "{component}: `{key}` of `{setting}`");
+                // A component may say more where the plugin leaves it open.
+                if !declared[key].is_null() && !own[key].is_null() && declared[key] != own[key] {
+                    let (said, is) = (&declared[key], &own[key]);
+                    differences.push(format!("{component}: `{key}` of `{setting}` is {said}, and of the plugin {is}"));
                 }
             }
         }
         for required in list(&schema["required"]) {
-            let given = |place: &JsonValue| !place[required].is_null();
-            assert!(given(&plugin["example"]), "{component}: `example` has no `{required}`");
+            if plugin["example"][required].is_null() {
+                differences.push(format!("{component}: `example` has no `{required}`"));
+            }
         }
-        compared += 1;
     }
+    assert!(differences.is_empty(), "{differences:#?}");
     assert!(compared >= 7, "{compared} components were compared");
 }
