@@ -15,8 +15,9 @@ use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Key, RawSt
 ///
 /// The user's comments, order and spacing stay as they are outside the keys that the template changed; a key that the template
 /// adds comes with its comment, after the key that it follows in the template. Where the merge by lines gives the same keys
-/// and values, its text is taken, which has the template's changes of comments too. A list or a deleted key with comments of
-/// the user's inside, and whatever is not TOML, is left to the merge by lines; its result is clean only if it is TOML.
+/// and values, its text is taken, which has the template's changes of comments too. A list with
+/// comments of the user's inside, and whatever is not TOML, is left to the merge by lines; its result is clean only if it is TOML
+/// with the keys that came of the merge by keys. A deleted key on which the user has commented is in conflict.
 pub fn toml(base: &[u8], ours: &[u8], theirs: &[u8], labels: &Labels<'_>) -> Merge {
     let by_lines = text::three_way(base, ours, theirs, labels);
     if text::trivial(base, ours, theirs).is_some() {
@@ -27,33 +28,42 @@ pub fn toml(base: &[u8], ours: &[u8], theirs: &[u8], labels: &Labels<'_>) -> Mer
         return by_lines;
     };
     match (by_keys(&base, mine, &other), by_lines) {
-        (Ok(keys), by_lines) => {
-            if let Merge::Clean(lines) = &by_lines
-                && parse(lines).is_some_and(|lines| table(lines.as_table()) == keys.data)
-            {
-                return by_lines;
-            }
+        (Some(keys), Merge::Clean(lines)) if keys.agrees(&lines) => Merge::Clean(lines),
+        (Some(Merged { text: Some(text), .. }), _) => {
             let crlf = LineEnds::of(ours) == LineEnds::Crlf;
-            Merge::Clean(if crlf { text::to_crlf(keys.text.into_bytes()) } else { keys.text.into_bytes() })
+            Merge::Clean(if crlf { text::to_crlf(text.into_bytes()) } else { text.into_bytes() })
         }
-        (Err(Refused::Undecided), Merge::Clean(lines)) if parse(&lines).is_some() => Merge::Clean(lines),
-        (Err(_), Merge::Clean(_)) => conflict(),
-        (Err(_), by_lines) => by_lines,
+        (_, Merge::Clean(_)) => conflict(),
+        (_, by_lines) => by_lines,
     }
 }
 
-/// Why the keys were not merged.
+/// Both sides changed the same key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Refused {
-    /// Both sides changed the same key.
-    Conflict,
-    /// The keys do not tell; the lines may.
-    Undecided,
+struct Conflict;
+
+/// What came of the keys.
+struct Merged {
+    /// The document, unless the lines have to decide something.
+    text: Option<String>,
+    data: Data,
+    /// The keys that the lines have to decide.
+    undecided: Vec<Path>,
 }
 
-struct Merged {
-    text: String,
-    data: Data,
+type Path = Vec<String>;
+
+impl Merged {
+    /// Whether the merge by lines gave the same, as far as the keys decide.
+    fn agrees(&self, lines: &[u8]) -> bool {
+        let Some(lines) = parse(lines) else { return false };
+        let (mut here, mut there) = (self.data.clone(), table(lines.as_table()));
+        for path in &self.undecided {
+            here.take(path);
+            there.take(path);
+        }
+        here == there
+    }
 }
 
 /// A value without its spelling.
@@ -62,6 +72,17 @@ enum Data {
     Scalar(String),
     List(Vec<Data>),
     Table(BTreeMap<String, Data>),
+}
+
+impl Data {
+    fn take(&mut self, path: &[String]) {
+        let (Data::Table(entries), [first, rest @ ..]) = (self, path) else { return };
+        match (rest, entries.get_mut(first)) {
+            ([], _) => drop(entries.remove(first)),
+            (_, Some(inner)) => inner.take(rest),
+            (_, None) => {}
+        }
+    }
 }
 
 /// The documents, if each is TOML, and the user's is written again as it was.
@@ -79,15 +100,16 @@ fn parse(text: &[u8]) -> Option<DocumentMut> {
     String::from_utf8(text::to_lf(text)).ok()?.parse().ok()
 }
 
-fn by_keys(base: &DocumentMut, mut ours: DocumentMut, theirs: &DocumentMut) -> Result<Merged, Refused> {
-    merge_tables(base.as_table(), ours.as_table_mut(), theirs.as_table(), false)?;
+/// Nothing if a key is in conflict.
+fn by_keys(base: &DocumentMut, mut ours: DocumentMut, theirs: &DocumentMut) -> Option<Merged> {
+    let mut keys = Keys::default();
+    keys.tables(base.as_table(), ours.as_table_mut(), theirs.as_table(), false).ok()?;
     let text = ours.to_string();
     // What stands there must be what was meant.
     let data = table(ours.as_table());
-    match text.parse::<DocumentMut>() {
-        Ok(written) if table(written.as_table()) == data => Ok(Merged { text, data }),
-        _ => Err(Refused::Undecided),
-    }
+    let written = text.parse::<DocumentMut>().is_ok_and(|written| table(written.as_table()) == data);
+    let text = (written && keys.undecided.is_empty()).then_some(text);
+    Some(Merged { text, data, undecided: keys.undecided })
 }
 
 fn table(table: &dyn TableLike) -> Data {
@@ -136,82 +158,181 @@ fn is_dependencies(key: &str) -> bool {
     matches!(key, "dependencies" | "dev-dependencies" | "build-dependencies")
 }
 
-fn merge_tables(
-    base: &dyn TableLike,
-    ours: &mut dyn TableLike,
-    theirs: &dyn TableLike,
-    dependencies: bool,
-) -> Result<(), Refused> {
-    let deleted = base.iter().map(|(key, _)| key).filter(|key| !theirs.contains_key(key));
-    let keys: Vec<String> = theirs.iter().map(|(key, _)| key).chain(deleted).map(str::to_owned).collect();
-    for key in keys {
-        merge_key(&key, base, ours, theirs, dependencies)?;
-    }
-    Ok(())
+/// The way to the table that is merged, and what was found on it.
+#[derive(Default)]
+struct Keys {
+    path: Path,
+    undecided: Vec<Path>,
 }
 
-fn merge_key(
-    key: &str,
-    base: &dyn TableLike,
-    ours: &mut dyn TableLike,
-    theirs: &dyn TableLike,
-    dependencies: bool,
-) -> Result<(), Refused> {
-    let data_in = |table: &dyn TableLike| table.get(key).map(|item| entry(item, key, dependencies));
-    let (was, mine, other) = (data_in(base), data_in(ours), data_in(theirs));
-    if other == was || mine == other {
-        return Ok(());
+impl Keys {
+    fn tables(
+        &mut self,
+        base: &dyn TableLike,
+        ours: &mut dyn TableLike,
+        theirs: &dyn TableLike,
+        dependencies: bool,
+    ) -> Result<(), Conflict> {
+        let deleted = base.iter().map(|(key, _)| key).filter(|key| !theirs.contains_key(key));
+        let keys: Vec<String> = theirs.iter().map(|(key, _)| key).chain(deleted).map(str::to_owned).collect();
+        for key in keys {
+            self.path.push(key.clone());
+            self.key(&key, base, ours, theirs, dependencies)?;
+            self.path.pop();
+        }
+        Ok(())
     }
-    let Some((their_key, their_item)) = theirs.get_key_value(key) else {
-        // Deleted by the template.
-        return match (base.get_key_value(key), ours.get_key_value(key)) {
-            (Some(was), Some(mine)) if written(was) == written(mine) => {
-                ours.remove(key);
+
+    fn key(
+        &mut self,
+        key: &str,
+        base: &dyn TableLike,
+        ours: &mut dyn TableLike,
+        theirs: &dyn TableLike,
+        dependencies: bool,
+    ) -> Result<(), Conflict> {
+        let data_in = |table: &dyn TableLike| table.get(key).map(|item| entry(item, key, dependencies));
+        let (was, mine, other) = (data_in(base), data_in(ours), data_in(theirs));
+        if other == was || mine == other {
+            return Ok(());
+        }
+        let Some((their_key, their_item)) = theirs.get_key_value(key) else {
+            // Deleted by the template.
+            let commented = base.get_key_value(key).zip(ours.get_key_value(key));
+            if mine != was || commented.is_some_and(|(was, mine)| has_more_comments(&written(mine), &written(was))) {
+                return Err(Conflict);
+            }
+            ours.remove(key);
+            return Ok(());
+        };
+        let Some(item) = ours.get_mut(key) else {
+            // Deleted by the user, or new.
+            if was.is_some() {
+                return Err(Conflict);
+            }
+            insert(ours, their_key, their_item, theirs);
+            return Ok(());
+        };
+        let nothing = Item::None;
+        let base_item = base.get(key).unwrap_or(&nothing);
+        match (&mine, &other) {
+            (Some(Data::Table(_)), Some(Data::Table(_))) => {
+                let was_string = item.is_str();
+                if was_string {
+                    *item = spelled_out(item);
+                }
+                let spell = |item: &Item| if dependencies { spelled_out(item) } else { item.clone() };
+                let (base_item, their_item) = (spell(base_item), spell(their_item));
+                let empty = Table::new();
+                let base_table = base_item.as_table_like().unwrap_or(&empty);
+                let (Some(mine), Some(theirs)) = (item.as_table_like_mut(), their_item.as_table_like()) else {
+                    self.undecided.push(self.path.clone());
+                    return Ok(());
+                };
+                let keys: Vec<String> = mine.iter().map(|(key, _)| key.to_owned()).collect();
+                self.tables(base_table, mine, theirs, is_dependencies(key))?;
+                let same_keys = mine.iter().map(|(key, _)| key).eq(keys.iter().map(String::as_str));
+                if let Some(inline) = item.as_inline_table_mut()
+                    && !same_keys
+                {
+                    inline.fmt();
+                }
+                if was_string {
+                    shorten(item);
+                }
                 Ok(())
             }
-            _ if mine == was => Err(Refused::Undecided),
-            _ => Err(Refused::Conflict),
+            (Some(Data::List(_)), Some(Data::List(_))) => self.lists(base_item, item, their_item, mine == was),
+            _ if mine == was => {
+                self.replace(item, their_item);
+                Ok(())
+            }
+            _ => Err(Conflict),
+        }
+    }
+
+    /// Puts a value of the template's in the place of one that the user left alone.
+    fn replace(&mut self, item: &mut Item, with: &Item) {
+        let mut with = without_position(with.clone());
+        match (item.as_value(), with.as_value_mut()) {
+            (Some(was), Some(value)) if !has_comment(item) => {
+                *value.decor_mut() = was.decor().clone();
+                *item = with;
+            }
+            _ => self.undecided.push(self.path.clone()),
+        }
+    }
+
+    fn lists(&mut self, base: &Item, ours: &mut Item, theirs: &Item, unchanged: bool) -> Result<(), Conflict> {
+        if let (Some(list), Some(theirs)) = (ours.as_array_of_tables_mut(), theirs.as_array_of_tables()) {
+            // The elements have no path of their own.
+            let mut elements = Keys::default();
+            if !elements.named(base.as_array_of_tables(), list, theirs)? || !elements.undecided.is_empty() {
+                self.undecided.push(self.path.clone());
+            }
+            return Ok(());
+        }
+        let (was, mine, other) = (strings(base), strings(ours), strings(theirs));
+        let none = || base.is_none().then(Vec::new);
+        if let (Some(was), Some(mine), Some(other)) = (was.or_else(none), mine, other)
+            && is_set_edit(&was, &mine, &other)
+            && !has_comment(ours)
+            && let Some(list) = ours.as_array_mut()
+        {
+            merge_strings(&was, list, &other);
+        } else if unchanged {
+            self.replace(ours, theirs);
+        } else {
+            self.undecided.push(self.path.clone());
+        }
+        Ok(())
+    }
+
+    /// Merges lists of tables by the tables' names. False where they have none.
+    fn named(
+        &mut self,
+        base: Option<&ArrayOfTables>,
+        ours: &mut ArrayOfTables,
+        theirs: &ArrayOfTables,
+    ) -> Result<bool, Conflict> {
+        let empty = ArrayOfTables::new();
+        let (Some(base), Some(others), Some(mine)) = (by_name(base.unwrap_or(&empty)), by_name(theirs), by_name(ours))
+        else {
+            return Ok(false);
         };
-    };
-    let Some(item) = ours.get_mut(key) else {
-        // Deleted by the user, or new.
-        if was.is_some() {
-            return Err(Refused::Conflict);
+        let place: BTreeMap<String, usize> =
+            mine.iter().enumerate().map(|(at, (name, _))| ((*name).to_owned(), at)).collect();
+        let find = |list: &[(&str, &Table)], name: &str| {
+            list.iter().find(|(other, _)| *other == name).map(|(_, table)| (*table).clone())
+        };
+        let mut gone = Vec::new();
+        for (name, was) in base.iter().filter(|(name, _)| find(&others, name).is_none()) {
+            let Some((at, mine)) = place.get(*name).and_then(|at| Some((*at, ours.get(*at)?))) else { continue };
+            if table(mine) != table(*was) || has_more_comments(&lines_of(mine), &lines_of(was)) {
+                return Err(Conflict);
+            }
+            gone.push(at);
         }
-        insert(ours, their_key, their_item, theirs);
-        return Ok(());
-    };
-    let nothing = Item::None;
-    let base_item = base.get(key).unwrap_or(&nothing);
-    match (&mine, &other) {
-        (Some(Data::Table(_)), Some(Data::Table(_))) => {
-            let was_string = item.is_str();
-            if was_string {
-                *item = spelled_out(item);
+        for (name, other) in others {
+            let was = find(&base, name);
+            if was.as_ref().is_some_and(|was| table(was) == table(other)) {
+                continue;
             }
-            let spell = |item: &Item| if dependencies { spelled_out(item) } else { item.clone() };
-            let (base_item, their_item) = (spell(base_item), spell(their_item));
-            let empty = Table::new();
-            let base_table = base_item.as_table_like().unwrap_or(&empty);
-            let (Some(mine), Some(theirs)) = (item.as_table_like_mut(), their_item.as_table_like()) else {
-                return Err(Refused::Undecided);
-            };
-            let keys: Vec<String> = mine.iter().map(|(key, _)| key.to_owned()).collect();
-            merge_tables(base_table, mine, theirs, is_dependencies(key))?;
-            let same_keys = mine.iter().map(|(key, _)| key).eq(keys.iter().map(String::as_str));
-            if let Some(inline) = item.as_inline_table_mut()
-                && !same_keys
-            {
-                inline.fmt();
+            match (place.get(name).and_then(|at| ours.get_mut(*at)), was) {
+                (Some(mine), was) => self.tables(&was.unwrap_or_default(), mine, other, false)?,
+                (None, Some(_)) => return Err(Conflict),
+                (None, None) => {
+                    let mut new = other.clone();
+                    clear_position(&mut new);
+                    ours.push(new);
+                }
             }
-            if was_string {
-                shorten(item);
-            }
-            Ok(())
         }
-        (Some(Data::List(_)), Some(Data::List(_))) => merge_lists(base_item, item, their_item, mine == was),
-        _ if mine == was => replace(item, their_item),
-        _ => Err(Refused::Conflict),
+        gone.sort_unstable();
+        gone.into_iter().rev().for_each(|at| {
+            ours.remove(at);
+        });
+        Ok(true)
     }
 }
 
@@ -268,19 +389,13 @@ fn lines_of(table: &Table) -> String {
     text
 }
 
-/// Puts a value of the template's in the place of one that the user left alone.
-fn replace(item: &mut Item, with: &Item) -> Result<(), Refused> {
-    if has_comment(item) {
-        return Err(Refused::Undecided);
-    }
-    let mut with = without_position(with.clone());
-    if let (Some(was), Some(value)) = (item.as_value(), with.as_value_mut()) {
-        *value.decor_mut() = was.decor().clone();
-        *item = with;
-        Ok(())
-    } else {
-        Err(Refused::Undecided)
-    }
+/// Whether there is a comment in the first text that is not in the second.
+fn has_more_comments(text: &str, than: &str) -> bool {
+    let comments = |text: &str| -> Vec<String> {
+        text.lines().filter_map(|line| line.split_once('#').map(|(_, comment)| comment.trim().to_owned())).collect()
+    };
+    let known = comments(than);
+    comments(text).iter().any(|comment| !known.contains(comment))
 }
 
 /// Whether there is a comment inside a value.
@@ -339,23 +454,6 @@ fn place(list: &[&str], new: &str, before: &[&str]) -> usize {
     }
     let neighbour = before.iter().rev().find_map(|before| list.iter().position(|other| other == before));
     neighbour.map_or(list.len(), |at| at + 1)
-}
-
-fn merge_lists(base: &Item, ours: &mut Item, theirs: &Item, unchanged: bool) -> Result<(), Refused> {
-    if let (Some(list), Some(theirs)) = (ours.as_array_of_tables_mut(), theirs.as_array_of_tables()) {
-        return merge_named(base.as_array_of_tables(), list, theirs);
-    }
-    let (was, mine, other) = (strings(base), strings(ours), strings(theirs));
-    let none = || base.is_none().then(Vec::new);
-    if let (Some(was), Some(mine), Some(other)) = (was.or_else(none), mine, other)
-        && is_set_edit(&was, &mine, &other)
-        && !has_comment(ours)
-        && let Some(list) = ours.as_array_mut()
-    {
-        merge_strings(&was, list, &other);
-        return Ok(());
-    }
-    if unchanged { replace(ours, theirs) } else { Err(Refused::Undecided) }
 }
 
 /// The strings of a list that has only strings, and none twice.
@@ -442,50 +540,6 @@ fn set_prefix(value: &mut Value, prefix: String) {
 
 fn set_suffix(value: &mut Value, suffix: String) {
     value.decor_mut().set_suffix(suffix);
-}
-
-fn merge_named(base: Option<&ArrayOfTables>, ours: &mut ArrayOfTables, theirs: &ArrayOfTables) -> Result<(), Refused> {
-    let empty = ArrayOfTables::new();
-    let base = by_name(base.unwrap_or(&empty)).ok_or(Refused::Undecided)?;
-    let others = by_name(theirs).ok_or(Refused::Undecided)?;
-    let mine = by_name(ours).ok_or(Refused::Undecided)?;
-    let place: BTreeMap<String, usize> =
-        mine.iter().enumerate().map(|(at, (name, _))| ((*name).to_owned(), at)).collect();
-    let find = |list: &[(&str, &Table)], name: &str| {
-        list.iter().find(|(other, _)| *other == name).map(|(_, table)| (*table).clone())
-    };
-    let mut gone = Vec::new();
-    for (name, was) in base.iter().filter(|(name, _)| find(&others, name).is_none()) {
-        let Some(at) = place.get(*name) else { continue };
-        let Some(mine) = ours.get(*at) else { continue };
-        if lines_of(mine) == lines_of(was) {
-            gone.push(*at);
-        } else if table(mine) == table(*was) {
-            return Err(Refused::Undecided);
-        } else {
-            return Err(Refused::Conflict);
-        }
-    }
-    for (name, other) in others {
-        let was = find(&base, name);
-        if was.as_ref().is_some_and(|was| table(was) == table(other)) {
-            continue;
-        }
-        match (place.get(name).and_then(|at| ours.get_mut(*at)), was) {
-            (Some(mine), was) => merge_tables(&was.unwrap_or_default(), mine, other, false)?,
-            (None, Some(_)) => return Err(Refused::Conflict),
-            (None, None) => {
-                let mut new = other.clone();
-                clear_position(&mut new);
-                ours.push(new);
-            }
-        }
-    }
-    gone.sort_unstable();
-    gone.into_iter().rev().for_each(|at| {
-        ours.remove(at);
-    });
-    Ok(())
 }
 
 /// The tables by their key `name`, if each has one and none is there twice.
@@ -712,5 +766,159 @@ path = "src/main.rs"
         let expected = edit(&ours, &[("tokio = \"1.40\"\n", "tokio = \"1.40\"\ntracing = \"0.1\"\n")]);
         assert_clean(&crlf(&ours), &theirs, &crlf(&expected));
         assert_clean(&ours, &theirs, &expected);
+    }
+
+    /// SplitMix64 (Steele, Lea, Flood, 2014).
+    struct Random(u64);
+
+    impl Random {
+        fn below(&mut self, limit: usize) -> usize {
+            self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+            let mut z = self.0;
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            ((z ^ (z >> 31)) % limit as u64) as usize
+        }
+    }
+
+    /// Dependencies by name: version and features.
+    type Crates = BTreeMap<String, (String, Vec<String>)>;
+
+    const NAMES: [&str; 8] = ["anyhow", "bytes", "clap", "http", "serde", "time", "tokio", "uuid"];
+
+    fn changed(random: &mut Random, crates: &Crates) -> Crates {
+        let mut crates = crates.clone();
+        for _ in 0..1 + random.below(3) {
+            let name = NAMES[random.below(NAMES.len())].to_owned();
+            match random.below(4) {
+                0 => drop(crates.remove(&name)),
+                1 => {
+                    let features = &mut crates.entry(name).or_insert_with(|| ("1".to_owned(), Vec::new())).1;
+                    let feature = ["alloc", "full", "std"][random.below(3)].to_owned();
+                    match features.iter().position(|there| *there == feature) {
+                        Some(at) => drop(features.remove(at)),
+                        None => features.push(feature),
+                    }
+                }
+                _ => {
+                    crates.entry(name).or_insert_with(|| (String::new(), Vec::new())).0 =
+                        format!("1.{}", random.below(4))
+                }
+            }
+        }
+        crates
+    }
+
+    /// The crates in one of many spellings, with comments of who wrote it.
+    fn spelled(random: &mut Random, crates: &Crates, who: &str, comments: &mut Vec<String>) -> String {
+        let mut text = "[package]\nname = \"shop\"\n\n[dependencies]\n".to_owned();
+        let mut tables = String::new();
+        let free = !who.is_empty();
+        for (name, (version, features)) in crates {
+            if free && random.below(3) == 0 {
+                comments.push(format!("# {who} on {name}"));
+                text += &format!("# {who} on {name}\n");
+            }
+            let list = features.iter().map(|feature| format!("\"{feature}\"")).collect::<Vec<_>>().join(", ");
+            let style = if free { random.below(4) } else { 0 };
+            match (style, features.is_empty()) {
+                (0 | 1, true) => text += &format!("{name} = \"{version}\"\n"),
+                (2, _) => {
+                    tables += &format!("\n[dependencies.{name}]\nversion   = '{version}'\n");
+                    if !features.is_empty() {
+                        tables += &format!("features = [\n  {list}\n]\n");
+                    }
+                }
+                (_, true) => text += &format!("{name}={{version=\"{version}\"}}\n"),
+                (_, false) => text += &format!("{name} = {{ version = \"{version}\", features = [{list}] }}\n"),
+            }
+        }
+        text + &tables
+    }
+
+    /// What the rules say comes of three values.
+    fn expected<T: Clone + PartialEq>(was: &T, mine: &T, other: &T) -> Option<T> {
+        if mine == other || other == was {
+            Some(mine.clone())
+        } else if mine == was {
+            Some(other.clone())
+        } else {
+            None
+        }
+    }
+
+    fn expected_crates(was: &Crates, mine: &Crates, other: &Crates) -> Option<Crates> {
+        let mut merged = Crates::new();
+        for name in NAMES {
+            let [was, mine, other] = [was, mine, other].map(|crates| crates.get(name).cloned());
+            let result = match (expected(&was, &mine, &other), &was, &mine, &other) {
+                (Some(result), ..) => result,
+                (None, was, Some(mine), Some(other)) => {
+                    let nothing = (String::new(), Vec::new());
+                    let was = was.as_ref().unwrap_or(&nothing);
+                    let mut features: Vec<String> = Vec::new();
+                    for feature in ["alloc", "full", "std"] {
+                        let has = |of: &(String, Vec<String>)| of.1.iter().any(|there| there == feature);
+                        if expected(&has(was), &has(mine), &has(other))? {
+                            features.push(feature.to_owned());
+                        }
+                    }
+                    Some((expected(&was.0, &mine.0, &other.0)?, features))
+                }
+                _ => return None,
+            };
+            merged.extend(result.map(|(version, mut features)| {
+                features.sort();
+                (name.to_owned(), (version, features))
+            }));
+        }
+        Some(merged)
+    }
+
+    fn read(text: &str) -> Crates {
+        let document: DocumentMut = text.parse().unwrap_or_else(|e| panic!("{e}\n{text}"));
+        let table = document["dependencies"].as_table_like().unwrap();
+        let crates = table.iter().map(|(name, item)| {
+            let version = item.as_str().or_else(|| item.get("version")?.as_str()).unwrap().to_owned();
+            let list = item.get("features").and_then(Item::as_array);
+            let mut features: Vec<String> =
+                list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+            features.sort();
+            (name.to_owned(), (version, features))
+        });
+        crates.collect()
+    }
+
+    #[test]
+    fn a_clean_result_has_the_keys_that_the_rules_give_and_all_comments_of_the_users() {
+        let mut random = Random(3);
+        let (mut clean, mut conflicts, mut refused) = (0, 0, 0);
+        for case in 0..2_000 {
+            let base: Crates = changed(&mut random, &Crates::new());
+            let base = changed(&mut random, &base);
+            let (mine, other) = (changed(&mut random, &base), changed(&mut random, &base));
+            let mut comments = Vec::new();
+            let base_text = spelled(&mut random, &base, "", &mut comments);
+            let ours = spelled(&mut random, &mine, "ours", &mut comments);
+            let theirs = spelled(&mut random, &other, "", &mut comments);
+            let result = toml(base_text.as_bytes(), ours.as_bytes(), theirs.as_bytes(), &Labels::default());
+            let show = || {
+                format!("case {case}\n--- base\n{base_text}\n--- ours\n{ours}\n--- theirs\n{theirs}\n--- {result:?}")
+            };
+            let expected = expected_crates(&base, &mine, &other);
+            match &result {
+                Merge::Clean(text) => {
+                    let text = std::str::from_utf8(text).unwrap();
+                    assert_eq!(Some(read(text)), expected, "{}\n{text}", show());
+                    assert!(comments.iter().all(|comment| text.contains(comment)), "{}\n{text}", show());
+                    clean += 1;
+                }
+                Merge::Conflict { .. } if expected.is_none() => conflicts += 1,
+                Merge::Conflict { .. } => refused += 1,
+                Merge::Binary => panic!("text"),
+            }
+        }
+        println!("{clean} clean, {conflicts} in conflict, {refused} refused though the keys go together");
+        assert!(clean > 1_000 && refused * 10 < clean);
     }
 }
