@@ -10,6 +10,7 @@
 #![forbid(unsafe_code)]
 
 pub mod apply;
+pub mod generate;
 pub mod manifest;
 pub mod merge;
 pub mod plan;

@@ -59,8 +59,8 @@ pub struct Requirement {
 pub enum Origin {
     /// A folder.
     Path(String),
-    /// A git repository.
-    Git(String),
+    /// A git repository, and perhaps its `branch`, `tag` or `rev`.
+    Git(String, Option<(String, String)>),
 }
 
 impl Requirement {
@@ -129,6 +129,25 @@ pub fn require(path: &ProjectPath, text: &str, section: Section, needed: &Requir
         edited.replace_range(edit.at, &edit.with);
     }
     Err(Error::internal(format!("the dependency on `{}` could not be written into {path}", needed.name)))
+}
+
+/// Where a dependency comes from that the file declares, in `[workspace.dependencies]` or for the package: `Ok(Some(None))` is
+/// the registry.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub fn origin(path: &ProjectPath, text: &str, name: &str) -> Result<Option<Option<Origin>>> {
+    let source = Source::new(path.as_str(), Arc::from(text));
+    let document = parse(path, &source)?;
+    let root = document.as_table();
+    let shared = root.get("workspace").and_then(|table| table.get("dependencies")).and_then(|table| table.get(name));
+    let own =
+        || root.get("dependencies").and_then(|table| table.get(name)).filter(|item| item.get("workspace").is_none());
+    Ok(shared.or_else(own).map(|item| {
+        let text = |key: &str| item.get(key).and_then(Item::as_str).map(str::to_owned);
+        let reference = ["branch", "tag", "rev"].iter().find_map(|key| Some(((*key).to_owned(), text(key)?)));
+        text("path").map(Origin::Path).or_else(|| text("git").map(|url| Origin::Git(url, reference)))
+    }))
 }
 
 /// The text without the dependency, `None` when it is not there. The entry in `[workspace.dependencies]` stays: other
@@ -546,7 +565,10 @@ fn spec(needed: &Requirement) -> String {
     let mut parts = Vec::new();
     match &needed.source {
         Some(Origin::Path(path)) => parts.push(format!("path = {}", quote(path))),
-        Some(Origin::Git(url)) => parts.push(format!("git = {}", quote(url))),
+        Some(Origin::Git(url, reference)) => {
+            parts.push(format!("git = {}", quote(url)));
+            parts.extend(reference.iter().map(|(key, value)| format!("{key} = {}", quote(value))));
+        }
         None => parts.push(format!("version = {}", quote(needed.version.as_deref().unwrap_or("*")))),
     }
     if !needed.default_features {

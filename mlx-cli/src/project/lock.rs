@@ -1,7 +1,7 @@
 //! `mlx.lock`: what components a project has, from what answers, and which files came of it.
 
 use super::{ProjectPath, Sha256};
-use crate::position::location;
+use crate::{generate::Extra, position::location};
 use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, Source},
@@ -89,6 +89,9 @@ pub struct Installed {
     /// The plugin that was made, `ml_platform/databricks`; `None` for the component itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// The plugin's module; `None` for a component itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub module: Option<String>,
     /// Whether it was asked for; otherwise another component needs it.
     pub requested: bool,
     /// The local catalogue that it came from; `None` for the one that is built in.
@@ -106,6 +109,9 @@ pub struct Installed {
     /// The answers. None of them is secret.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub answers: BTreeMap<String, JsonValue>,
+    /// What the plugin's entry in the composition has beside what its template says.
+    #[serde(default, skip_serializing_if = "Extra::is_empty")]
+    pub extra: Extra,
     /// The files it owns.
     #[serde(rename = "file", default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<LockedFile>,
@@ -285,12 +291,14 @@ impl Installed {
             version,
             sha256: String::new(),
             instance: None,
+            module: None,
             requested: false,
             catalogue: None,
             components: Vec::new(),
             dependencies: Vec::new(),
             plugins: Vec::new(),
             answers: BTreeMap::new(),
+            extra: Extra::default(),
             files: Vec::new(),
             edits: Vec::new(),
         }

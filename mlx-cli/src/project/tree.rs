@@ -107,7 +107,11 @@ impl<'p> Tree<'p> {
     }
 
     fn change(&mut self, path: ProjectPath, content: Option<Vec<u8>>, why: String, merged: bool) {
-        let from = self.changes.get(&path).and_then(|earlier| earlier.from.clone());
+        let (from, why) = match self.changes.remove(&path) {
+            Some(earlier) if earlier.why.split("; ").any(|known| known == why) => (earlier.from, earlier.why),
+            Some(earlier) => (earlier.from, format!("{}; {why}", earlier.why)),
+            None => (None, why),
+        };
         self.changes.insert(path, Change { content, why, merged, from });
     }
 

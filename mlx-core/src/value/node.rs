@@ -125,7 +125,7 @@ impl Node {
     }
 
     /// The same data as JSON. Not for output: it shows what is under a secret.
-    pub(crate) fn to_json(&self) -> serde_json::Value {
+    pub fn to_json(&self) -> serde_json::Value {
         match &self.value {
             Value::Null => serde_json::Value::Null,
             Value::Bool(b) => (*b).into(),

@@ -1,0 +1,273 @@
+//! From a request to a [`Plan`]: `mlx init`, `mlx add` and `mlx compose`.
+//!
+//! What is asked for is resolved first, and everything that is wrong with it reported at once. Then components and plugins are
+//! rendered, formatted with one call of rustfmt, and placed in a [`Tree`]. Nothing is written.
+
+mod compose;
+mod extra;
+mod format;
+mod names;
+mod place;
+mod refresh;
+mod render;
+mod resolve;
+
+pub use extra::Extra;
+pub use render::{Instance, MlxOrigin, RenderedFile, Rendering, Subject, Surroundings, render};
+
+use crate::{
+    manifest::{self, Origin},
+    plan::Plan,
+    project::{Installed, Lock, MlxSource, Project, ProjectPath, Tree},
+};
+use mlx_components::catalogue::Catalogue;
+use mlx_core::{
+    Diagnostic, Error, JsonValue, Result,
+    diagnostics::{Code, Location},
+};
+use resolve::{Resolved, Resolver};
+use semver::VersionReq;
+use std::{collections::BTreeMap, path::Path};
+
+/// A component, or a plugin, that is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// The component's name or alias.
+    pub component: String,
+    /// A plugin type that the component makes, or one of its variants: `ml_platform`, `snowflake`.
+    pub plugin_type: Option<String>,
+    /// The plugin's name.
+    pub name: Option<String>,
+    /// The versions of the component that will do.
+    pub version: Option<VersionReq>,
+    /// Answers as texts: `--set port=8080`. They go before `answers`.
+    pub set: BTreeMap<String, String>,
+    /// Answers as values, of a file.
+    pub answers: BTreeMap<String, JsonValue>,
+    /// What the plugin's entry in the composition has beside its template's.
+    pub extra: Extra,
+    /// Where it was asked for, if in a file.
+    pub location: Option<Location>,
+}
+
+impl Request {
+    /// A component, with nothing said about it.
+    pub fn of(component: impl Into<String>) -> Self {
+        Request { component: component.into(), ..Request::default() }
+    }
+}
+
+/// How code is generated.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Whether Rust files are formatted, if there is a rustfmt.
+    pub format: bool,
+    /// Where the mlx crates of a new project come from.
+    pub origin: Option<MlxOrigin>,
+    /// The local catalogue that lies over the one that is built in, as the lock is to record it.
+    pub overlay: Option<String>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options { format: true, origin: None, overlay: None }
+    }
+}
+
+impl MlxOrigin {
+    /// Reads `path`, `path:FOLDER`, `git:URL` or `registry`. `path` alone is the checkout that this program was built from.
+    ///
+    /// # Errors
+    /// [`Code::BadAnswer`] for anything else, and when that checkout is gone.
+    pub fn parse(text: &str) -> Result<Self> {
+        let refused = |message: String, help: &str| {
+            let found = Diagnostic::error(Code::BadAnswer, message).help(help);
+            Error::from_diagnostics("--mlx-source", vec![found])
+        };
+        match text
+            .split_once(':')
+            .map_or((text, None), |(kind, rest)| (kind, Some(rest).filter(|rest| !rest.is_empty())))
+        {
+            ("registry", None) => Ok(MlxOrigin::Registry),
+            ("git", Some(url)) => Ok(MlxOrigin::Git(url.to_owned(), None)),
+            ("git", None) => Err(refused("no repository is given".to_owned(), "write `git:URL`")),
+            ("path", Some(folder)) => MlxOrigin::checkout(Path::new(folder)).ok_or_else(|| {
+                let message = format!("{} is no checkout of mlx", mlx_core::diagnostics::quoted(folder));
+                refused(message, "the folder has `mlx-core/Cargo.toml`")
+            }),
+            ("path", None) => MlxOrigin::built_from().ok_or_else(|| {
+                let message = "the checkout that this program was built from is gone".to_owned();
+                refused(message, "write `path:FOLDER`, `git:URL` or `registry`")
+            }),
+            _ => {
+                let message = format!("{} is no source of the mlx crates", mlx_core::diagnostics::quoted(text));
+                Err(refused(message, "write `path`, `path:FOLDER`, `git:URL` or `registry`"))
+            }
+        }
+    }
+
+    /// The checkout that this program was built from, if it is there.
+    pub fn built_from() -> Option<Self> {
+        MlxOrigin::checkout(&Path::new(env!("CARGO_MANIFEST_DIR")).join(".."))
+    }
+
+    fn checkout(folder: &Path) -> Option<Self> {
+        let folder = folder.canonicalize().ok().filter(|folder| folder.join("mlx-core/Cargo.toml").is_file())?;
+        Some(MlxOrigin::Path(folder.to_str()?.trim_start_matches(r"\\?\").replace('\\', "/")))
+    }
+
+    /// As the lock says it.
+    pub fn source(&self) -> MlxSource {
+        match self {
+            MlxOrigin::Path(_) => MlxSource::Path,
+            MlxOrigin::Git(..) => MlxSource::Git,
+            MlxOrigin::Registry => MlxSource::Registry,
+        }
+    }
+}
+
+/// Where the mlx crates of a project come from: what its `Cargo.toml` says, else what the options say.
+///
+/// # Errors
+/// A `Cargo.toml` that cargo would not read; no checkout where one is needed.
+pub fn origin(tree: &Tree<'_>, options: &Options) -> Result<MlxOrigin> {
+    let path = ProjectPath::new("Cargo.toml")?;
+    let declared = match tree.read_text(&path)? {
+        Some(text) => manifest::origin(&path, &text, "mlx-core")?,
+        None => None,
+    };
+    match declared {
+        Some(Some(Origin::Path(folder))) => {
+            let parent = folder.trim_end_matches('/').rsplit_once('/').map_or(".", |(parent, _)| parent);
+            Ok(MlxOrigin::Path(parent.to_owned()))
+        }
+        Some(Some(Origin::Git(url, reference))) => Ok(MlxOrigin::Git(url, reference)),
+        Some(None) => Ok(MlxOrigin::Registry),
+        None => match &options.origin {
+            Some(origin) => Ok(origin.clone()),
+            None => MlxOrigin::parse("path"),
+        },
+    }
+}
+
+/// A new project in the folder `at`, which need not exist, and the plan that makes it.
+///
+/// # Errors
+/// A name that would not compile; a folder that is a project already, and files in the way; answers that are wrong.
+pub fn init(
+    catalogue: &Catalogue,
+    name: &str,
+    at: &Path,
+    answers: &Request,
+    options: &Options,
+) -> Result<(Project, Plan)> {
+    if let Some(found) = names::project(name, catalogue) {
+        return Err(Error::from_diagnostics("the project", vec![found]));
+    }
+    let origin = match &options.origin {
+        Some(origin) => origin.clone(),
+        None => MlxOrigin::parse("path")?,
+    };
+    let project = Project::create(at, Lock::new(name, origin.source()))?;
+    let request = Request { component: "project".to_owned(), ..answers.clone() };
+    let options = Options { origin: Some(origin), ..options.clone() };
+    let plan = generate(&project, catalogue, &[request], &options, "init")?;
+    Ok((project, plan))
+}
+
+/// The plan that adds a component, or a plugin, to a project. What is there already is no work, and gives an empty plan.
+///
+/// # Errors
+/// Everything that is wrong with the request, at once: unknown names, answers, conflicts, versions, files in the way, regions
+/// that are missing.
+pub fn add(project: &Project, catalogue: &Catalogue, request: &Request, options: &Options) -> Result<Plan> {
+    generate(project, catalogue, std::slice::from_ref(request), options, "add")
+}
+
+/// The plan that adds all components and plugins of a composition file to a project.
+///
+/// # Errors
+/// As of [`add`], with the places in the file; plugins that exclude each other; a file that is no composition.
+pub fn compose(project: &Project, catalogue: &Catalogue, file: &Path, options: &Options) -> Result<Plan> {
+    let requests = compose::requests(catalogue, file, project.lock())?;
+    generate(project, catalogue, &requests, options, "compose")
+}
+
+fn generate(
+    project: &Project,
+    catalogue: &Catalogue,
+    requests: &[Request],
+    options: &Options,
+    command: &str,
+) -> Result<Plan> {
+    let mut tree = project.tree();
+    let Resolved { items, promoted, notes } = Resolver::new(catalogue, project.lock()).resolve(requests)?;
+    notes.into_iter().for_each(|note| tree.note(note));
+    for (component, instance) in promoted {
+        let entries = &mut tree.lock_mut().components;
+        let entry = entries.iter_mut().find(|i| i.component == component && i.instance == instance);
+        entry.into_iter().for_each(|entry| entry.requested = true);
+    }
+    if items.is_empty() {
+        return tree.into_plan(command);
+    }
+    let mut components = project.lock().component_names();
+    components.extend(items.iter().map(|item| item.subject.component.name.clone()));
+    components.sort();
+    components.dedup();
+    let around =
+        Surroundings { project: project.lock().project.name.clone(), components, origin: origin(&tree, options)? };
+    let mut found = Vec::new();
+    let mut renderings = Vec::new();
+    for item in items {
+        let rendered = render::collect(render(catalogue, item.subject, &around), &mut found)?;
+        renderings.extend(rendered.map(|rendering| (rendering, item.requested)));
+    }
+    if !found.is_empty() {
+        return Err(Error::from_diagnostics("the catalogue", found));
+    }
+    let mut refreshed = refresh::stale(&mut tree, catalogue, &around)?;
+    let new = renderings.iter_mut().map(|(rendering, _)| rendering);
+    format_all(&mut tree, new.chain(refreshed.iter_mut()), options)?;
+    for (rendering, requested) in renderings {
+        let installed = Installed {
+            requested,
+            catalogue: options.overlay.clone(),
+            ..Installed::new(rendering.subject.component.name.clone(), rendering.subject.component.version.clone())
+        };
+        place::place(&mut tree, &rendering, installed, &around, &mut found)?;
+    }
+    for rendering in refreshed {
+        refresh::refresh(&mut tree, &rendering, &around, &mut found)?;
+    }
+    match found.is_empty() {
+        true => tree.into_plan(command),
+        false => Err(Error::from_diagnostics("the project", found)),
+    }
+}
+
+/// Formats the Rust files of all renderings with one call of rustfmt, as the project's `rustfmt.toml` says.
+///
+/// # Errors
+/// A failure of the file system.
+pub fn format_all<'r, 'c: 'r>(
+    tree: &mut Tree<'_>,
+    renderings: impl Iterator<Item = &'r mut Rendering<'c>>,
+    options: &Options,
+) -> Result<()> {
+    if !options.format {
+        return Ok(());
+    }
+    let mut config = None;
+    for name in ["rustfmt.toml", ".rustfmt.toml"] {
+        config = match config {
+            None => tree.read(&ProjectPath::new(name)?)?,
+            found => found,
+        };
+    }
+    let files = renderings.flat_map(|rendering| &mut rendering.files);
+    if let Some(said) = format::format(files, config.as_deref())? {
+        tree.note(format!("the files are not formatted: rustfmt says {said}"));
+    }
+    Ok(())
+}
