@@ -3,3 +3,5 @@
 
 #[path = "engine/apply.rs"]
 mod apply;
+#[path = "engine/generate.rs"]
+mod generate;

@@ -19,6 +19,7 @@ use crate::{
     manifest::{self, Origin},
     plan::Plan,
     project::{Installed, Lock, MlxSource, Project, ProjectPath, Tree},
+    update,
 };
 use mlx_components::catalogue::Catalogue;
 use mlx_core::{
@@ -226,7 +227,12 @@ fn generate(
     if !found.is_empty() {
         return Err(Error::from_diagnostics("the catalogue", found));
     }
-    let mut refreshed = refresh::stale(&mut tree, catalogue, &around)?;
+    let stale = refresh::stale(&mut tree, catalogue, &around);
+    let mut refreshed = Vec::new();
+    for entry in &stale {
+        let subject = refresh::subject(catalogue.find(&entry.component)?, entry);
+        refreshed.push(render(catalogue, subject, &around)?);
+    }
     let new = renderings.iter_mut().map(|(rendering, _)| rendering);
     format_all(&mut tree, new.chain(refreshed.iter_mut()), options)?;
     for (rendering, requested) in renderings {
@@ -237,13 +243,45 @@ fn generate(
         };
         place::place(&mut tree, &rendering, installed, &around, &mut found)?;
     }
-    for rendering in refreshed {
-        refresh::refresh(&mut tree, &rendering, &around, &mut found)?;
+    if !found.is_empty() {
+        return Err(Error::from_diagnostics("the project", found));
     }
-    match found.is_empty() {
-        true => tree.into_plan(command),
-        false => Err(Error::from_diagnostics("the project", found)),
+    if !stale.is_empty() {
+        let generated = stale.iter().zip(&refreshed).map(|(entry, new)| refresh::generated(entry, new, &around));
+        update::update(&mut tree, generated.collect())?;
     }
+    update::into_plan(tree, command)
+}
+
+/// What entries of the lock come to with the templates of now, formatted: what [`update`](update::update) merges into the
+/// project.
+///
+/// # Errors
+/// A component that the catalogue does not have any more; answers that its new version does not take; as of [`render`].
+pub fn regenerate(
+    tree: &mut Tree<'_>,
+    catalogue: &Catalogue,
+    entries: &[Installed],
+    options: &Options,
+) -> Result<Vec<update::Generated>> {
+    let lock = tree.lock();
+    let around = Surroundings {
+        project: lock.project.name.clone(),
+        components: lock.component_names(),
+        origin: origin(tree, options)?,
+    };
+    let mut found = Vec::new();
+    let mut renderings = Vec::new();
+    for entry in entries {
+        let Some(component) = render::collect(catalogue.find(&entry.component), &mut found)? else { continue };
+        let rendered = render(catalogue, refresh::subject(component, entry), &around);
+        renderings.extend(render::collect(rendered, &mut found)?);
+    }
+    if !found.is_empty() {
+        return Err(Error::from_diagnostics("the catalogue", found));
+    }
+    format_all(tree, renderings.iter_mut(), options)?;
+    Ok(entries.iter().zip(&renderings).map(|(entry, new)| refresh::generated(entry, new, &around)).collect())
 }
 
 /// Formats the Rust files of all renderings with one call of rustfmt, as the project's `rustfmt.toml` says.

@@ -45,6 +45,7 @@ pub(super) fn place(
         tree.write(file.path.clone(), file.content.as_str(), format!("{}: {}", subject.component.name, file.template));
         installed.files.push(LockedFile {
             path: file.path.clone(),
+            target: None,
             template: file.template.clone(),
             version: subject.component.version.clone(),
             rendered: file.rendered,
@@ -79,7 +80,7 @@ pub(super) fn enter(tree: &mut Tree<'_>, edit: &LockedEdit, why: &str) -> Result
     Ok(())
 }
 
-/// Adds the crates to `Cargo.toml`, and says which are new.
+/// Adds the crates to `Cargo.toml`, and says which of them are there for components only.
 pub(super) fn require(tree: &mut Tree<'_>, rendering: &Rendering<'_>) -> Result<Vec<String>> {
     let path = ProjectPath::new("Cargo.toml")?;
     let name = &rendering.subject.component.name;
@@ -96,7 +97,9 @@ pub(super) fn require(tree: &mut Tree<'_>, rendering: &Rendering<'_>) -> Result<
     for (section, needed) in &rendering.crates {
         if let Some(required) = collect(manifest::require(&path, &text, *section, needed, name), &mut found)? {
             text = required.text;
-            if required.added {
+            // What another component added belongs to both.
+            let shared = tree.lock().components.iter().any(|installed| installed.dependencies.contains(&needed.name));
+            if required.added || shared {
                 added.push(needed.name.clone());
             }
             required.notes.into_iter().for_each(|note| tree.note(note));

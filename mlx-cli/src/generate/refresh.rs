@@ -1,40 +1,31 @@
 //! What a new component changes in the files of those that are there: templates can ask which components a project has.
 
-use super::{
-    place,
-    render::{Instance, Rendering, Subject, Surroundings, collect, render},
-};
+use super::render::{Instance, RenderedFile, Rendering, Subject, Surroundings};
 use crate::{
-    merge::{self, Labels, Merge},
-    project::{Installed, LockedFile, Tree},
+    project::{Installed, LockedFile, Sha256, Tree},
+    update::Generated,
 };
 use mlx_components::catalogue::{Catalogue, Component};
-use mlx_core::{Diagnostic, Result, diagnostics::Code};
 
-/// The components and plugins of the project whose templates ask for the components, rendered anew.
-pub(super) fn stale<'c>(
-    tree: &mut Tree<'_>,
-    catalogue: &'c Catalogue,
-    around: &Surroundings,
-) -> Result<Vec<Rendering<'c>>> {
-    let mut renderings = Vec::new();
-    let installed = tree.lock().components.clone();
-    for entry in installed.iter().filter(|entry| entry.components != around.components) {
-        let Ok(component) = catalogue.find(&entry.component) else { continue };
-        if !asks_for_components(component, catalogue, entry.instance.is_some()) {
-            continue;
-        }
-        if component.version != entry.version {
-            tree.note(format!(
-                "`{}` is not up to date, so that it does not know of the new components: `mlx update {}`",
-                entry.id(),
-                entry.component
-            ));
-            continue;
-        }
-        renderings.push(render(catalogue, subject(component, entry), around)?);
+/// The components and plugins of the project whose templates ask for the components, of which there are others now.
+pub(super) fn stale(tree: &mut Tree<'_>, catalogue: &Catalogue, around: &Surroundings) -> Vec<Installed> {
+    let changed = tree.lock().components.iter().filter(|entry| entry.components != around.components);
+    let asks = |entry: &&Installed| {
+        let component = catalogue.find(&entry.component);
+        component.is_ok_and(|component| asks_for_components(component, catalogue, entry.instance.is_some()))
+    };
+    let (current, old): (Vec<Installed>, Vec<Installed>) = changed.filter(asks).cloned().partition(|entry| {
+        // Another version is another decision.
+        catalogue.find(&entry.component).is_ok_and(|component| component.version == entry.version)
+    });
+    for entry in old {
+        let update = format!("`mlx update {}`", entry.component);
+        tree.note(format!(
+            "`{}` is not up to date, so that it does not know of the new components: {update}",
+            entry.id()
+        ));
     }
-    Ok(renderings)
+    current
 }
 
 /// An entry of the lock as what it was rendered from.
@@ -75,76 +66,33 @@ fn asks_for_components(component: &Component, catalogue: &Catalogue, plugin: boo
         || crates().any(|(_, dependency)| dependency.when.as_ref().is_some_and(|when| asks(when)))
 }
 
-/// Brings the files of an entry to what they are with the new components. The user's changes stay.
-pub(super) fn refresh(
-    tree: &mut Tree<'_>,
-    rendering: &Rendering<'_>,
-    around: &Surroundings,
-    found: &mut Vec<Diagnostic>,
-) -> Result<()> {
-    let component = &rendering.subject.component.name;
-    let instance = rendering.subject.instance.as_ref().map(Instance::full_id);
-    let Some(mut entry) = tree.lock().find(component, instance.as_deref()).cloned() else { return Ok(()) };
-    let why = |template: &str| format!("{component}: {template}, for the new components");
-    for file in &rendering.files {
-        let Some(locked) = entry.files.iter_mut().find(|locked| locked.path == file.path) else {
-            if tree.read(&file.path)?.is_some_and(|there| there != file.content.as_bytes()) {
-                let message = format!("`{}` is there already, and `{}` would create it", file.path, entry.id());
-                found.push(Diagnostic::error(Code::Occupied, message).help("move the file"));
-                continue;
-            }
-            let base = tree.keep_base(file.content.as_str());
-            tree.write(file.path.clone(), file.content.as_str(), why(&file.template));
-            entry.files.push(LockedFile {
-                path: file.path.clone(),
-                template: file.template.clone(),
-                version: entry.version.clone(),
-                rendered: file.rendered,
-                base,
-            });
-            continue;
-        };
-        if locked.rendered == file.rendered {
-            continue;
-        }
-        let Some(ours) = tree.read(&file.path)? else {
-            tree.note(format!("`{}` was removed, and stays so", file.path));
-            continue;
-        };
-        let Some(base) = tree.base(&locked.base)? else {
-            let lost = format!("`{}` cannot be brought up to date: its render in .mlx/base is lost", file.path);
-            tree.warn(Diagnostic::warning(Code::BadLock, lost).help("restore `.mlx/base` from version control"));
-            continue;
-        };
-        let theirs = file.content.as_bytes();
-        let labels = Labels { theirs: component, ..Labels::default() };
-        let merged = match file.path.as_str() {
-            "Cargo.toml" => merge::toml(&base, &ours, theirs, &labels),
-            _ => merge::three_way(&base, &ours, theirs, &labels),
-        };
-        match merged {
-            Merge::Clean(text) if ours == base => tree.write(file.path.clone(), text, why(&file.template)),
-            Merge::Clean(text) => tree.merge(file.path.clone(), text, why(&file.template)),
-            Merge::Conflict { text, .. } => {
-                tree.merge(file.path.clone(), text, why(&file.template));
-                tree.conflict(file.path.clone());
-            }
-            Merge::Binary => {
-                tree.note(format!("`{}` is no text, and stays as it is", file.path));
-                continue;
-            }
-        }
-        locked.rendered = file.rendered;
-        locked.base = tree.keep_base(theirs);
+/// What an entry of the lock comes to with the templates of now: what [`update`](crate::update::update) merges into the project.
+pub(super) fn generated(entry: &Installed, rendering: &Rendering<'_>, around: &Surroundings) -> Generated {
+    let component = rendering.subject.component;
+    let file = |file: &RenderedFile| LockedFile {
+        path: file.path.clone(),
+        target: None,
+        template: file.template.clone(),
+        version: component.version.clone(),
+        rendered: file.rendered,
+        base: Sha256::of(&file.content),
+    };
+    let listed = rendering.listed.as_ref().map(|entry| format!("{}/{}", entry.kind, entry.name));
+    let newer =
+        component.changes.iter().filter(|(version, _)| **version > entry.version && **version <= component.version);
+    Generated {
+        entry: Installed {
+            version: component.version.clone(),
+            sha256: component.sha256().to_owned(),
+            components: around.components.clone(),
+            dependencies: rendering.crates.iter().map(|(_, needed)| needed.name.clone()).collect(),
+            plugins: listed.into_iter().collect(),
+            files: rendering.files.iter().map(file).collect(),
+            edits: rendering.edits.clone(),
+            ..entry.clone()
+        },
+        contents: rendering.files.iter().map(|file| (file.path.clone(), file.content.clone().into_bytes())).collect(),
+        requirements: rendering.crates.clone(),
+        changes: newer.flat_map(|(_, lines)| lines.iter().cloned()).collect(),
     }
-    for edit in rendering.edits.iter().filter(|edit| !entry.edits.contains(edit)).cloned().collect::<Vec<_>>() {
-        if collect(place::enter(tree, &edit, component), found)?.is_some() {
-            entry.edits.push(edit);
-        }
-    }
-    let added = collect(place::require(tree, rendering), found)?.unwrap_or_default();
-    entry.dependencies.extend(added);
-    entry.components.clone_from(&around.components);
-    tree.lock_mut().put(entry);
-    Ok(())
 }
