@@ -18,7 +18,7 @@ pub use render::{Instance, MlxOrigin, RenderedFile, Rendering, Subject, Surround
 use crate::{
     manifest::{self, Origin},
     plan::Plan,
-    project::{Installed, Lock, MlxSource, Project, ProjectPath, Tree},
+    project::{Installed, LOCK_FILE, Lock, MlxSource, Project, ProjectPath, Tree},
     update,
 };
 use mlx_components::catalogue::Catalogue;
@@ -134,6 +134,8 @@ impl MlxOrigin {
 pub fn origin(tree: &Tree<'_>, options: &Options) -> Result<MlxOrigin> {
     let path = ProjectPath::new("Cargo.toml")?;
     let declared = match tree.read_text(&path)? {
+        // What is in the folder of a project that is to be made is none of its own.
+        _ if !tree.exists(&ProjectPath::new(LOCK_FILE)?)? => None,
         Some(text) => manifest::origin(&path, &text, "mlx-core")?,
         None => None,
     };

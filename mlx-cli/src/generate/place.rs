@@ -24,6 +24,7 @@ pub(super) fn place(
     installed.answers = subject.answers.clone();
     installed.extra = subject.extra.clone();
     installed.components = around.components.clone();
+    let before = found.len();
     for file in &rendering.files {
         let owner = tree.lock().owner(&file.path).map(|(owner, _)| owner.id());
         let there = tree.read(&file.path)?;
@@ -51,6 +52,10 @@ pub(super) fn place(
             rendered: file.rendered,
             base,
         });
+    }
+    if found.len() > before {
+        // What comes next would be about files that are not the component's.
+        return Ok(());
     }
     // The lock has it before the edits, which may be of its own files.
     tree.lock_mut().put(installed.clone());

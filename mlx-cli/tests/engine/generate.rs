@@ -177,9 +177,6 @@ fn small() -> Catalogue {
         &[("w.rs.template", "// w\n")],
     );
     component("rival", json!({}), &[]);
-    component("needy", json!({"dependencies": ["plugins@^2", "absent"]}), &[]);
-    component("one", json!({"dependencies": ["two"]}), &[]);
-    component("two", json!({"dependencies": ["one"]}), &[]);
     component(
         "twin",
         json!({"templates": [{"name": "t.template", "target": "src/api.rs"}]}),
@@ -329,14 +326,11 @@ fn a_request_that_cannot_be_met_changes_nothing() {
     let version = |range: &str| Request { version: Some(range.parse().unwrap()), ..request("api") };
     place.refused(&version("^2"), Code::UnmetComponent, "the catalogue has 1.0.0");
     assert!(place.plan(&version("^1")).is_ok());
-    let error = place.refused(
-        &request("needy"),
-        Code::UnmetComponent,
-        "`needy` needs `plugins` in `^2`, the catalogue has 1.0.0",
+    place.refused(
+        &request("regionless"),
+        Code::NoRegion,
+        "    // mlx:begin nowhere\n    pub mod x;\n    // mlx:end nowhere",
     );
-    assert!(format!("{error:?}").contains("`absent`"), "both are said: {error:?}");
-    place.refused(&request("one"), Code::UnmetComponent, "`one` → `two` → `one`");
-    place.refused(&request("regionless"), Code::NoRegion, "// mlx:begin nowhere\npub mod x;");
     let answers = |set: &[(&str, &str)]| with(request("api"), set);
     place.refused(&answers(&[("prot", "1")]), Code::UnknownField, "`port`");
     place.refused(&answers(&[("port", "eighty")]), Code::WrongType, "integer");
@@ -346,6 +340,21 @@ fn a_request_that_cannot_be_met_changes_nothing() {
     let error =
         place.refused(&with(request("stores/lake"), &[("password", "hunter2")]), Code::SecretAnswer, "LAKE_PASSWORD");
     assert!(!format!("{error:?} {error} {}", error.to_json()).contains("hunter2"));
+}
+
+#[test]
+fn a_dependency_that_the_project_has_in_another_version_is_named() {
+    let place = Place::new(&small());
+    place.add(&request("plugins"));
+    let lock = place.text("mlx.lock").replacen(
+        "component = \"plugins\"\nversion = \"1.0.0\"",
+        "component = \"plugins\"\nversion = \"0.9.0\"",
+        1,
+    );
+    fs::write(place.root.join("mlx.lock"), lock).unwrap();
+    let error =
+        place.refused(&request("api"), Code::UnmetComponent, "`api` needs `plugins` in `^1`, the project has 0.9.0");
+    assert!(format!("{error:?}").contains("mlx update plugins"), "{error:?}");
 }
 
 #[test]
