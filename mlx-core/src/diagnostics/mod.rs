@@ -13,5 +13,5 @@ pub use diagnostic::{Diagnostic, Related, Severity, sort};
 pub use error::{Context, Error, ErrorKind, Result};
 pub use location::{Location, Source, SourceKind};
 pub(crate) use panic::panic_message;
-pub use report::Report;
+pub use report::{Report, wants_color};
 pub use suggest::{listing, nearest, quoted};

@@ -43,9 +43,7 @@ impl<'a> Report<'a> {
         self
     }
 
-    /// Switches ANSI colours on for a stream that is a terminal, as its user wishes: `NO_COLOR` and `CLICOLOR=0` switch
-    /// them off (<https://no-color.org>, <https://bixense.com/clicolors>), `CLICOLOR_FORCE` switches them on whatever
-    /// the stream is.
+    /// Switches ANSI colours on for a stream, as [`wants_color`] says.
     ///
     /// ```
     /// # let error = mlx_core::Error::failed("no");
@@ -53,8 +51,7 @@ impl<'a> Report<'a> {
     /// ```
     #[must_use]
     pub fn color_for(self, stream: &impl IsTerminal) -> Self {
-        let on = wants_color(stream.is_terminal(), |name| std::env::var(name).ok());
-        self.color(on)
+        self.color(wants_color(stream))
     }
 
     fn paint(&self, style: &str, text: impl fmt::Display) -> String {
@@ -78,7 +75,13 @@ impl<'a> Report<'a> {
 }
 
 /// Whether colours are wanted, by the terminal and the environment variables. Empty ones count as unset.
-fn wants_color(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
+/// Whether the user wants ANSI colours on a stream: where it is a terminal, unless `NO_COLOR` or `CLICOLOR=0` switch them off
+/// (<https://no-color.org>, <https://bixense.com/clicolors>); `CLICOLOR_FORCE` switches them on whatever the stream is.
+pub fn wants_color(stream: &impl IsTerminal) -> bool {
+    color_is_wanted(stream.is_terminal(), |name| std::env::var(name).ok())
+}
+
+fn color_is_wanted(terminal: bool, variable: impl Fn(&str) -> Option<String>) -> bool {
     let set = |name| variable(name).filter(|value| !value.is_empty());
     if set("NO_COLOR").is_some() {
         return false;
@@ -382,7 +385,7 @@ mod tests {
         ] {
             let variable =
                 |name: &str| variables.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
-            assert_eq!(wants_color(terminal, variable), expected, "{terminal} {variables:?}");
+            assert_eq!(color_is_wanted(terminal, variable), expected, "{terminal} {variables:?}");
         }
     }
 }

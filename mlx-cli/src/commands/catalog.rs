@@ -1,0 +1,147 @@
+//! For authors of components: `mlx catalog check`, `mlx catalog test`.
+
+use super::{Session, check::cargo};
+use crate::{
+    apply as transaction,
+    arguments::CatalogCommand,
+    generate::{self, Options, Request},
+    output::Exit,
+};
+use mlx_components::catalogue::{Catalogue, Component};
+use mlx_core::{Context, Error, JsonValue, Result, json};
+use std::{borrow::Cow, collections::BTreeMap, path::Path, process::Stdio};
+
+pub(super) fn run(session: &mut Session<'_>, command: &CatalogCommand) -> Result<Exit> {
+    match command {
+        CatalogCommand::Check { directory } => check(session, directory.as_deref()),
+        CatalogCommand::Test { directory, only } => test(session, directory.as_deref(), only),
+    }
+}
+
+fn open(session: &Session<'_>, folder: Option<&Path>) -> Result<Cow<'static, Catalogue>> {
+    match folder {
+        Some(folder) => Ok(Cow::Owned(Catalogue::open(&session.folder()?.join(folder))?)),
+        None => session.catalogue(),
+    }
+}
+
+fn check(session: &mut Session<'_>, folder: Option<&Path>) -> Result<Exit> {
+    let catalogue = open(session, folder)?;
+    let found: Vec<mlx_core::Diagnostic> = Vec::new();
+    let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
+    let components = catalogue.components().count();
+    if session.output.json {
+        let list: Vec<_> = found.iter().map(mlx_core::Diagnostic::to_json).collect();
+        let status = if errors == 0 { "done" } else { "failed" };
+        session.output.document("catalog", status, json!({"components": components, "diagnostics": list}))?;
+        return Ok(if errors == 0 { Exit::Done } else { Exit::Failed });
+    }
+    if errors > 0 {
+        return Err(Error::from_diagnostics("the catalogue", found));
+    }
+    session.output.warn(&found);
+    session.output.say(format_args!("{components} components, no mistakes"));
+    Ok(Exit::Done)
+}
+
+/// The samples of a component: their names, and what they answer.
+fn samples(component: &Component) -> Result<Vec<(String, BTreeMap<String, JsonValue>)>> {
+    let of = |(path, source): (&str, &std::sync::Arc<mlx_core::diagnostics::Source>)| {
+        let name = path.strip_prefix("samples/")?.strip_suffix(".json").filter(|name| !name.contains('/'))?;
+        Some((name.to_owned(), source.text().to_owned()))
+    };
+    component
+        .files()
+        .filter_map(of)
+        .map(|(name, text)| {
+            let reading = || format!("the sample `{name}` of {}", component.name);
+            let answers: JsonValue = serde_json::from_str(&text).with_context(reading)?;
+            let answers = answers.get("answers").cloned().unwrap_or(answers);
+            let answers = serde_json::from_value(answers).with_context(reading)?;
+            Ok((name, answers))
+        })
+        .collect()
+}
+
+fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Result<Exit> {
+    let catalogue = match folder {
+        // What a catalogue of one's own depends on may come with the command.
+        Some(folder) => Cow::Owned(Catalogue::embedded()?.overlaid(Catalogue::open(&session.folder()?.join(folder))?)),
+        None => session.catalogue()?,
+    };
+    let own = folder.map(|folder| Ok::<_, Error>(Catalogue::open(&session.folder()?.join(folder))?)).transpose()?;
+    for name in only {
+        catalogue.find(name)?;
+    }
+    let is_wanted = |component: &&Component| {
+        let own = own.as_ref().is_none_or(|own| own.find(&component.name).is_ok());
+        let named =
+            only.is_empty() || only.iter().any(|name| catalogue.find(name).is_ok_and(|c| c.name == component.name));
+        own && named && component.kind.as_str() != "project"
+    };
+    let scratch = tempfile::tempdir().context("a folder for the samples")?;
+    let mut results = Vec::new();
+    for component in catalogue.components().filter(is_wanted) {
+        for (sample, answers) in samples(component)? {
+            session.output.say(format_args!("{} {sample}", component.name));
+            let name = format!("{}-{sample}", component.name.replace('/', "-"));
+            let result = prove(session, &catalogue, component, answers, &scratch.path().join(name));
+            if let Err(error) = &result {
+                session.output.say(error.report());
+            }
+            results.push((component.name.clone(), sample, result));
+        }
+    }
+    let failed = results.iter().filter(|(_, _, result)| result.is_err()).count();
+    if session.output.json {
+        let entry = |(component, sample, result): &(String, String, Result<()>)| {
+            let problem = result.as_ref().err().map(|error| format!("{error:#}"));
+            json!({"component": component, "sample": sample, "ok": result.is_ok(), "problem": problem})
+        };
+        let list: Vec<_> = results.iter().map(entry).collect();
+        session.output.document("catalog", if failed == 0 { "done" } else { "failed" }, json!({ "samples": list }))?;
+        return Ok(if failed == 0 { Exit::Done } else { Exit::Failed });
+    }
+    match failed {
+        0 => {
+            session.output.say(format_args!("{} samples compile without warnings and pass their tests", results.len()))
+        }
+        _ => return Err(Error::failed(format!("{failed} of {} samples fail", results.len()))),
+    }
+    Ok(Exit::Done)
+}
+
+/// Makes a project with the sample, compiles it without warnings, and runs its tests.
+fn prove(
+    session: &Session<'_>,
+    catalogue: &Catalogue,
+    component: &Component,
+    answers: BTreeMap<String, JsonValue>,
+    at: &Path,
+) -> Result<()> {
+    let options = Options::default();
+    let (project, plan) = generate::init(catalogue, "sample", at, &Request::of("project"), &options)?;
+    transaction::apply(&project, &plan)?;
+    let project = crate::project::Project::open(at)?;
+    let (section, vendor) = component.name.split_once('/').unwrap_or((&component.name, ""));
+    let needs_name = component.plugin.as_ref().is_some_and(|plugin| plugin.name.is_none()) && vendor.is_empty();
+    let request = Request {
+        plugin_type: Some(vendor.to_owned()).filter(|vendor| !vendor.is_empty()),
+        name: needs_name.then(|| "sample".to_owned()),
+        answers,
+        ..Request::of(section)
+    };
+    let plan = generate::add(&project, catalogue, &request, &options)?;
+    transaction::apply(&project, &plan)?;
+    let output = || if session.output.speaks() { Stdio::inherit() } else { Stdio::null() };
+    let mut command = cargo(&project, &["test", "--quiet"]);
+    // One folder for all samples: their dependencies are the same.
+    if std::env::var_os("CARGO_TARGET_DIR").is_none() {
+        command.env("CARGO_TARGET_DIR", at.with_file_name("target"));
+    }
+    let status = command.env("RUSTFLAGS", "-D warnings").stdout(output()).stderr(output()).status();
+    match status.context("starting cargo")?.success() {
+        true => Ok(()),
+        false => Err(Error::failed(format!("`cargo test` fails in the sample of {}", component.name))),
+    }
+}

@@ -1,0 +1,125 @@
+//! What the project has: `mlx status`, `mlx diff`, `mlx verify`.
+
+use super::{Session, colored};
+use crate::{
+    output::Exit,
+    project::{Installed, Project, ProjectPath},
+    status::{self, FileState},
+};
+use mlx_core::{
+    Error, Result,
+    diagnostics::{listing, nearest},
+    json,
+};
+use similar::TextDiff;
+use std::io;
+
+pub(super) fn status(session: &mut Session<'_>, check: bool) -> Result<Exit> {
+    let catalogue = session.catalogue()?;
+    let project = session.project()?;
+    let available = |installed: &Installed| Some(catalogue.find(&installed.component).ok()?.version.clone());
+    let status = status::status(&project, available)?;
+    let exit = if check && !status.is_current() { Exit::OutOfDate } else { Exit::Done };
+    if session.output.json {
+        let word = if status.is_current() { "done" } else { "outdated" };
+        session.output.document("status", word, json!({ "project": status.to_json() }))?;
+        return Ok(exit);
+    }
+    for component in &status.components {
+        let newer = component
+            .available
+            .as_ref()
+            .map_or_else(String::new, |version| format!(", {version} is there: mlx update"));
+        session.output.line(format_args!("{} {}{newer}", component.id, component.version))?;
+        for file in &component.files {
+            let note = match &file.state {
+                FileState::Pristine if !file.behind => continue,
+                FileState::Moved { to, .. } => format!("{} to {to}", file.state.as_str()),
+                state => state.as_str().to_owned(),
+            };
+            let behind = if file.behind { format!(", still of {}", file.version) } else { String::new() };
+            session.output.line(format_args!("  {}  {note}{behind}", file.path))?;
+        }
+    }
+    for path in &status.conflicts {
+        session.output.line(format_args!("conflict {path}: resolve it, then mlx update --continue"))?;
+    }
+    if !status.foreign.is_empty() {
+        let files = status.foreign.len();
+        session.output.line(format_args!("{files} {} of your own", if files == 1 { "file" } else { "files" }))?;
+    }
+    Ok(exit)
+}
+
+/// The entries of the lock that a user names: all of a component, or one plugin.
+pub(super) fn named<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'p Installed>> {
+    let entries = &project.lock().components;
+    let is = |entry: &Installed, name: &str| {
+        let vendor = entry.component.rsplit('/').next();
+        entry.component == name || entry.instance.as_deref() == Some(name) || entry.id() == name || vendor == Some(name)
+    };
+    for name in names {
+        if !entries.iter().any(|entry| is(entry, name)) {
+            let known = || entries.iter().flat_map(|e| [Some(e.component.as_str()), e.instance.as_deref()]).flatten();
+            let shown = name.escape_debug();
+            let help = match nearest(name, known()) {
+                Some(near) => format!("did you mean `{near}`?"),
+                None => format!("it has {}", listing(known())),
+            };
+            return Err(Error::not_found(format!("the project has no `{shown}`; {help}")));
+        }
+    }
+    Ok(entries.iter().filter(|entry| names.is_empty() || names.iter().any(|name| is(entry, name))).collect())
+}
+
+pub(super) fn diff(session: &mut Session<'_>, names: &[String]) -> Result<Exit> {
+    let project = session.project()?;
+    let mut text = String::new();
+    let mut files = Vec::new();
+    for file in named(&project, names)?.into_iter().flat_map(|entry| &entry.files) {
+        let Some(base) = project.read(&ProjectPath::base(&file.base))? else { continue };
+        let now = project.read(&file.path)?;
+        if now.as_deref() == Some(&base[..]) {
+            continue;
+        }
+        files.push(file.path.to_string());
+        let (Ok(before), Ok(after)) = (String::from_utf8(base), String::from_utf8(now.clone().unwrap_or_default()))
+        else {
+            text.push_str(&format!("{} is no text, and differs\n", file.path));
+            continue;
+        };
+        let to = if now.is_some() { format!("b/{}", file.path) } else { "/dev/null".to_owned() };
+        let diff = TextDiff::from_lines(&before, &after);
+        text.push_str(&diff.unified_diff().header(&format!("a/{}", file.path), &to).to_string());
+    }
+    if session.output.json {
+        session.output.document(
+            "diff",
+            if files.is_empty() { "nothing" } else { "done" },
+            json!({"files": files, "diff": text}),
+        )?;
+    } else {
+        let text = if session.output.colors(&io::stdout()) { colored(&text) } else { text };
+        session.output.text(&text)?;
+    }
+    Ok(Exit::Done)
+}
+
+pub(super) fn verify(session: &mut Session<'_>) -> Result<Exit> {
+    let project = session.project()?;
+    let found = status::verify(&project)?;
+    let exit = if found.is_empty() { Exit::Done } else { Exit::OutOfDate };
+    if session.output.json {
+        let problems: Vec<_> = found.iter().map(mlx_core::Diagnostic::to_json).collect();
+        session.output.document(
+            "verify",
+            if found.is_empty() { "done" } else { "outdated" },
+            json!({ "problems": problems }),
+        )?;
+    } else if found.is_empty() {
+        session.output.say("every hash of mlx.lock is right");
+    } else {
+        session.output.warn(&found);
+    }
+    Ok(exit)
+}

@@ -1,0 +1,218 @@
+//! One file a command, or a few that belong together.
+
+mod apply;
+mod browse;
+mod catalog;
+mod check;
+mod doctor;
+mod explain;
+mod generate;
+mod inspect;
+mod update;
+
+use crate::{
+    apply as transaction,
+    arguments::{Arguments, Command, Global, Writing},
+    output::{Exit, Output},
+    plan::Plan,
+    project::Project,
+};
+use mlx_components::catalogue::Catalogue;
+use mlx_core::{Context, Result, json};
+use std::{
+    borrow::Cow,
+    io,
+    path::{Path, PathBuf},
+};
+
+/// What every command works with.
+pub(crate) struct Session<'a> {
+    global: &'a Global,
+    output: Output<'a>,
+}
+
+impl Session<'_> {
+    /// The folder that the command was started in, or was told to act in.
+    fn folder(&self) -> Result<PathBuf> {
+        let folder = self.global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
+        let shown = folder.display().to_string();
+        std::path::absolute(folder).with_context(|| format!("the folder {shown}"))
+    }
+
+    /// The catalogue that comes with the command, under those that were named.
+    fn catalogue(&self) -> Result<Cow<'static, Catalogue>> {
+        let mut catalogue = Cow::Borrowed(Catalogue::embedded()?);
+        for folder in &self.global.catalogs {
+            catalogue = Cow::Owned(catalogue.overlaid(Catalogue::open(&self.folder()?.join(folder))?));
+        }
+        Ok(catalogue)
+    }
+
+    /// The project of the folder. An interrupted change is finished, or undone, first.
+    fn project(&mut self) -> Result<Project> {
+        let folder = self.folder()?;
+        self.recover(&folder)?;
+        let project = Project::find(&folder)?;
+        if project.found_below() {
+            self.output.say(format_args!("in {}", shown(project.root(), &folder)));
+        }
+        Ok(project)
+    }
+
+    fn recover(&mut self, folder: &Path) -> Result<Option<transaction::Recovered>> {
+        let recovered = transaction::recover(folder)?;
+        if let Some(change) = &recovered {
+            let what = if change.finished { "was finished" } else { "was undone" };
+            self.output.say(format_args!("`{}` had been interrupted, and {what}", change.command));
+        }
+        Ok(recovered)
+    }
+
+    /// Shows, keeps or carries out a plan, as the user wishes.
+    fn carry_out(&mut self, project: &Project, plan: &Plan, writing: &Writing, next: &[String]) -> Result<Exit> {
+        let name = plan.command.split_whitespace().next().unwrap_or_default().to_owned();
+        self.output.warn(&plan.warnings);
+        if let Some(file) = &writing.plan {
+            let path = self.folder()?.join(file);
+            std::fs::write(&path, format!("{:#}\n", plan.to_json()))
+                .with_context(|| format!("writing the plan to {}", file.display()))?;
+            self.output.say(format_args!("carry it out with `mlx apply {}`", file.display()));
+            return self.planned(&name, plan, project, false);
+        }
+        if writing.dry_run || writing.diff {
+            return self.planned(&name, plan, project, writing.diff);
+        }
+        transaction::apply(project, plan)?;
+        let exit = if plan.conflicts.is_empty() { Exit::Done } else { Exit::Conflicts };
+        if self.output.json {
+            let status = match exit {
+                Exit::Conflicts => "conflicts",
+                _ if plan.is_empty() => "nothing",
+                _ => "done",
+            };
+            self.output.document(&name, status, json!({"plan": plan.to_json(), "next": next}))?;
+            return Ok(exit);
+        }
+        if plan.is_empty() && plan.notes.is_empty() {
+            self.output.say("nothing to do");
+            return Ok(exit);
+        }
+        self.output.say(plan.summary().trim_end());
+        for line in next {
+            self.output.say(format_args!("next: {line}"));
+        }
+        Ok(exit)
+    }
+
+    fn planned(&mut self, name: &str, plan: &Plan, project: &Project, diff: bool) -> Result<Exit> {
+        let exit = if plan.conflicts.is_empty() { Exit::Done } else { Exit::Conflicts };
+        if self.output.json {
+            let mut fields = json!({"plan": plan.to_json()});
+            if diff && let Some(fields) = fields.as_object_mut() {
+                fields.insert("diff".to_owned(), plan.diff(|path| project.read(path))?.into());
+            }
+            self.output.document(name, "planned", fields)?;
+            return Ok(exit);
+        }
+        if plan.is_empty() && plan.notes.is_empty() {
+            self.output.line("nothing to do")?;
+        } else {
+            self.output.text(&plan.summary())?;
+        }
+        if diff {
+            let text = plan.diff(|path| project.read(path))?;
+            let text = if self.output.colors(&io::stdout()) { colored(&text) } else { text };
+            self.output.text(&text)?;
+        }
+        Ok(exit)
+    }
+}
+
+/// A path as the user would type it from a folder.
+fn shown(path: &Path, folder: &Path) -> String {
+    match path.strip_prefix(folder) {
+        Ok(inner) if inner.as_os_str().is_empty() => ".".to_owned(),
+        Ok(inner) => inner.display().to_string(),
+        Err(_) => path.display().to_string(),
+    }
+}
+
+/// A unified diff in the colours of git.
+fn colored(diff: &str) -> String {
+    fn paint(line: &str) -> String {
+        let style = match line.as_bytes() {
+            [b'+', b'+', b'+', ..] | [b'-', b'-', b'-', ..] | [b'd', b'i', b'f', b'f', ..] => "1",
+            [b'+', ..] => "32",
+            [b'-', ..] => "31",
+            [b'@', ..] => "36",
+            _ => return line.to_owned(),
+        };
+        let (text, end) = line.strip_suffix('\n').map_or((line, ""), |text| (text, "\n"));
+        format!("\u{1b}[{style}m{text}\u{1b}[0m{end}")
+    }
+    diff.split_inclusive('\n').map(paint).collect()
+}
+
+/// The name of a command, as it is in JSON.
+pub(crate) fn name(command: &Command) -> &'static str {
+    match command {
+        Command::Init { .. } => "init",
+        Command::Add { .. } => "add",
+        Command::Compose { .. } => "compose",
+        Command::Update { .. } => "update",
+        Command::Remove { .. } => "remove",
+        Command::Status { .. } => "status",
+        Command::Diff { .. } => "diff",
+        Command::Verify => "verify",
+        Command::Check { .. } => "check",
+        Command::Doctor => "doctor",
+        Command::Apply { .. } => "apply",
+        Command::Recover => "recover",
+        Command::List { .. } => "list",
+        Command::Search { .. } => "search",
+        Command::Info { .. } => "info",
+        Command::Catalog { .. } => "catalog",
+        Command::Explain { .. } => "explain",
+        Command::Completions { .. } => "completions",
+    }
+}
+
+/// Runs a command.
+pub(crate) fn run<'a>(arguments: &'a Arguments, output: Output<'a>) -> Result<Exit> {
+    let mut session = Session { global: &arguments.global, output };
+    let session = &mut session;
+    match &arguments.command {
+        Command::Init { name, mlx_source, answers, writing } => {
+            generate::init(session, name, mlx_source.as_deref(), answers, writing)
+        }
+        Command::Add { component, plugin_type, name, version, answers, writing } => {
+            let wish = generate::Wish {
+                component,
+                plugin_type: plugin_type.as_deref(),
+                name: name.as_deref(),
+                version: version.as_deref(),
+            };
+            generate::add(session, &wish, answers, writing)
+        }
+        Command::Compose { composition, writing } => generate::compose(session, composition, writing),
+        Command::Update { components, resume, abort, writing } => match (resume, abort) {
+            (true, _) => update::resume(session, writing),
+            (_, true) => update::abort(session, writing),
+            _ => update::update(session, components, writing),
+        },
+        Command::Remove { component, writing } => update::remove(session, component, writing),
+        Command::Status { check } => inspect::status(session, *check),
+        Command::Diff { components } => inspect::diff(session, components),
+        Command::Verify => inspect::verify(session),
+        Command::Check { test } => check::check(session, *test),
+        Command::Doctor => doctor::doctor(session),
+        Command::Apply { plan } => apply::apply(session, plan),
+        Command::Recover => apply::recover(session),
+        Command::List { all } => browse::list(session, *all),
+        Command::Search { words } => browse::search(session, words),
+        Command::Info { component } => browse::info(session, component),
+        Command::Catalog { command } => catalog::run(session, command),
+        Command::Explain { code } => explain::explain(session, code.as_deref()),
+        Command::Completions { shell } => explain::completions(session, *shell),
+    }
+}

@@ -1,0 +1,86 @@
+//! What changes components that are there: `mlx update`, `mlx remove`.
+
+use super::{Session, inspect::named};
+use crate::{
+    arguments::Writing,
+    generate::{self, Options},
+    output::Exit,
+    project::Installed,
+    remove as removal, update as merging,
+};
+use mlx_components::catalogue::Catalogue;
+use mlx_core::{Diagnostic, Result, diagnostics::Code};
+
+pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writing) -> Result<Exit> {
+    let catalogue = session.catalogue()?;
+    let project = session.project()?;
+    let mut tree = project.tree();
+    let mut entries = Vec::new();
+    for entry in named(&project, names)? {
+        match catalogue.find(&entry.component) {
+            Err(_) => tree.warn(
+                Diagnostic::warning(
+                    Code::UnknownComponent,
+                    format!("`{}` is in no catalogue any more", entry.component),
+                )
+                .help("it stays as it is; name the folder that it came from with --catalog DIR"),
+            ),
+            Ok(component) if component.version < entry.version => {
+                let (id, is, has) = (entry.id(), &entry.version, &component.version);
+                tree.note(format!("{id} is of version {is}, and the catalogue has {has}: it stays as it is"));
+            }
+            Ok(component) if component.version == entry.version && component.sha256() == entry.sha256 => {}
+            Ok(_) => entries.push(entry.clone()),
+        }
+    }
+    let options = Options { format: !writing.no_fmt, ..Options::default() };
+    let generated = generate::regenerate(&mut tree, &catalogue, &entries, &options)?;
+    merging::update(&mut tree, generated)?;
+    let plan = merging::into_plan(tree, "update")?;
+    let next = match plan.conflicts.is_empty() {
+        true => Vec::new(),
+        false => vec![
+            "resolve the conflicts, then mlx update --continue".to_owned(),
+            "or mlx update --abort, which puts everything back".to_owned(),
+        ],
+    };
+    session.carry_out(&project, &plan, writing, &next)
+}
+
+pub(super) fn resume(session: &mut Session<'_>, writing: &Writing) -> Result<Exit> {
+    let project = session.project()?;
+    let plan = merging::resume(&project)?;
+    session.carry_out(&project, &plan, writing, &[])
+}
+
+pub(super) fn abort(session: &mut Session<'_>, writing: &Writing) -> Result<Exit> {
+    let project = session.project()?;
+    let plan = merging::abort(&project)?;
+    session.carry_out(&project, &plan, writing, &[])
+}
+
+/// The components that an entry of the lock depends on.
+fn needs(catalogue: &Catalogue, entry: &Installed) -> Vec<String> {
+    let component = catalogue.find(&entry.component);
+    component.map(|found| found.dependencies.iter().map(|d| d.name.clone()).collect()).unwrap_or_default()
+}
+
+pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -> Result<Exit> {
+    let catalogue = session.catalogue()?;
+    let project = session.project()?;
+    let mut tree = project.tree();
+    // Aliases are for people; the lock has names.
+    let name = catalogue.find(name).map_or(name, |component| &component.name);
+    let removed = removal::remove(&mut tree, name, |entry| needs(&catalogue, entry))?;
+    for (from, to) in &removed.kept {
+        tree.note(format!("`{from}` was changed by hand: it is kept as `{to}`"));
+    }
+    if !removed.unneeded.is_empty() {
+        tree.note(format!(
+            "nothing needs {} any more: `mlx remove` them too, if you like",
+            removed.unneeded.join(", ")
+        ));
+    }
+    let plan = tree.into_plan("remove")?;
+    session.carry_out(&project, &plan, writing, &[])
+}
