@@ -1,7 +1,10 @@
 //! One client a plugin.
 
-use super::{Authentication, HttpConfig, ResponseError, ServerMessage, retry};
-use mlx_core::{JsonValue, prelude::*};
+use super::{
+    Authentication, HttpConfig, ResponseError, ServerMessage,
+    retry::{is_refused, is_transient, retry_after},
+};
+use mlx_core::{JsonValue, prelude::*, resilience::RetryOn};
 use reqwest::{
     Certificate, Method, Response, StatusCode, Url,
     header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
@@ -259,38 +262,40 @@ impl Client {
 
     async fn attempts(&self, request: &Request, whole: bool) -> Result<Answer> {
         let ends = Instant::now() + request.deadline.unwrap_or(self.config.deadline);
+        let retry = self.config.retry;
         let mut attempt = 1;
         loop {
             let (error, needed, wait) = match self.attempt(request, attempt).await {
                 Ok(response) if response.status().is_success() && !whole => return Ok(Answer::Open(response)),
                 Ok(response) if response.status().is_success() => match self.read(request, response).await {
                     Ok(reply) => return Ok(Answer::Whole(reply)),
-                    Err(error) if error.kind().is_transient() => (error, Repeat::Always, None),
+                    Err(error) if retry.covers(error.kind()) => (error, Repeat::Always, None),
                     Err(error) => return Err(error),
                 },
                 Ok(response) => {
                     let status = response.status();
-                    let wait = retry::retry_after(response.headers(), SystemTime::now());
+                    let wait = retry_after(response.headers(), SystemTime::now());
                     let error = self.refusal(request, response).await.into_error();
                     match status {
                         // Nothing was done, and the next attempt has other credentials.
                         StatusCode::UNAUTHORIZED if attempt == 1 && self.authentication.refused() => {
                             (error, Repeat::Never, None)
                         }
-                        status if retry::is_refused(status) => (error, Repeat::Refused, wait),
-                        status if retry::is_transient(status) => (error, Repeat::Always, wait),
+                        status if is_refused(status) => (error, Repeat::Refused, wait),
+                        status if is_transient(status) => (error, Repeat::Always, wait),
+                        _ if retry.on == RetryOn::Any && retry.covers(error.kind()) => (error, Repeat::Always, wait),
                         _ => return Err(error),
                     }
                 }
-                Err(Failure { error, .. }) if !error.kind().is_transient() => return Err(error),
+                Err(Failure { error, .. }) if !retry.covers(error.kind()) => return Err(error),
                 Err(Failure { error, reached: false }) => (error, Repeat::Refused, None),
                 Err(Failure { error, reached: true }) => (error, Repeat::Always, None),
             };
-            if request.repeat < needed || attempt >= self.config.attempts {
+            if request.repeat < needed || attempt >= retry.max_attempts {
                 return Err(error);
             }
+            let pause = retry.pause(attempt).max(wait.unwrap_or_default());
             attempt += 1;
-            let pause = retry::backoff(attempt, self.config.max_backoff, retry::random()).max(wait.unwrap_or_default());
             if ends.checked_duration_since(Instant::now()).is_none_or(|left| left <= pause) {
                 let why = format!("after {} attempts, with no time left for another", attempt - 1);
                 return Err(error.context(why));

@@ -6,9 +6,8 @@
 //!
 //! - A call ends within [`deadline`](HttpConfig::deadline), retries included. Dropping its future ends it at once.
 //! - A call that says it is idempotent is repeated: after a failure to connect, a connection that broke, and the
-//!   status codes 429, 502, 503 and 504. Others are not, or only where the server has certainly not begun. The waits grow exponentially with full jitter
-//!   (<https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/>), and are never shorter than the
-//!   server's `Retry-After` (RFC 9110, section 10.2.3).
+//!   status codes 429, 502, 503 and 504. Others are not, or only where the server has certainly not begun. The pauses are
+//!   those of [`Retry`], and never shorter than the server's `Retry-After` (RFC 9110, section 10.2.3).
 //! - A reply that is cut off is an error, never a shorter reply: a body is whole or not there.
 //! - An error has a [`ResponseError`] as its source where the server answered, with the server's own code and the id of
 //!   the request. It contains no credentials, also where the server repeats them.
@@ -30,7 +29,7 @@ pub(crate) use client::{Client, Reply, Request};
 pub use error::ResponseError;
 pub(crate) use error::ServerMessage;
 
-use mlx_core::prelude::*;
+use mlx_core::{prelude::*, resilience::Retry};
 use std::{path::PathBuf, time::Duration};
 
 /// How a plugin speaks to its server.
@@ -43,12 +42,10 @@ pub struct HttpConfig {
     /// pieces of its body.
     #[config(default = Duration::from_secs(20), range(Duration::from_millis(1)..))]
     pub timeout: Duration,
-    /// How often a call that can safely be repeated is tried, the first time included.
-    #[config(default = 5, range(1..=100))]
-    pub attempts: u32,
-    /// The longest wait between two attempts, unless the server asks for a longer one.
-    #[config(default = Duration::from_secs(10))]
-    pub max_backoff: Duration,
+    /// How often a call that can safely be repeated is tried, and the pauses in between, unless the server asks for a longer
+    /// one.
+    #[config(default)]
+    pub retry: Retry,
     /// A file of PEM certificates to trust beside those of the operating system, for servers with a certificate of
     /// one's own.
     pub ca_certificates: Option<PathBuf>,

@@ -17,7 +17,7 @@ fn config() -> HttpConfig {
     let mut config: HttpConfig = mlx_core::config::from_json(json!({})).unwrap();
     config.deadline = Duration::from_secs(20);
     config.timeout = Duration::from_secs(10);
-    config.max_backoff = Duration::from_millis(5);
+    config.retry = Retry::attempts(5).backoff(Duration::from_millis(1), Duration::from_millis(5));
     config
 }
 
@@ -157,7 +157,7 @@ async fn the_server_is_given_the_time_it_asks_for() {
 async fn deadlines_hold() {
     let server = Scripted::play([Act::Silence, Act::Silence]).await;
     let silent = HttpConfig { timeout: Duration::from_millis(50), ..config() };
-    let once = HttpConfig { attempts: 1, ..silent };
+    let once = HttpConfig { retry: Retry::attempts(1), ..silent };
     let error = failed(client(&server.url, Authentication::None, once).send(get()).await, ErrorKind::Timeout);
     assert_eq!(error.to_string(), "Example was silent for 50ms during things/get");
 

@@ -115,7 +115,7 @@ async fn a_server_that_loads_its_model_is_waited_for() {
         ready: "/health",
     });
     // Refused at first, then 503, then answers.
-    let patient = json!({"attempts": 100, "max_backoff": "500ms", "deadline": "2m"});
+    let patient = json!({"retry": {"max_attempts": 100, "max_backoff": "500ms"}, "deadline": "2m"});
     let llm = provider(&server, patient).await;
     llm.chat(ask("Hello?")).await.unwrap();
     llm.shutdown().await.unwrap();
@@ -141,7 +141,8 @@ async fn fakellm_calls_functions_and_refuses() {
         ready: "/_fakellm",
     })
     .await;
-    let llm = provider(&server, json!({"attempts": 3, "max_backoff": "10ms"})).await;
+    let llm =
+        provider(&server, json!({"retry": {"max_attempts": 3, "initial_backoff": "1ms", "max_backoff": "10ms"}})).await;
     let weather = Tool::new(
         "weather",
         "Says what the weather is.",

@@ -31,7 +31,8 @@ type Source = Standalone<dyn DataSource>;
 fn settings(server: &Scripted, more: JsonValue) -> JsonValue {
     let mut config = json!({
         "account": "myorg-account123", "user": "ada", "database": "sales", "base_url": server.url.as_str(),
-        "max_backoff": "5ms", "deadline": "10s", "timeout": "5s",
+        "deadline": "10s", "timeout": "5s",
+        "retry": {"max_attempts": 5, "initial_backoff": "1ms", "max_backoff": "5ms"},
     });
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     config

@@ -9,7 +9,7 @@ use std::future::poll_fn;
 async fn provider(server: &Scripted, more: JsonValue) -> Standalone<dyn LlmProvider> {
     let mut config = json!({
         "base_url": format!("{}v1", server.url), "api_key": "sk-canary-1234", "model": "tiny",
-        "max_backoff": "5ms", "deadline": "10s",
+        "deadline": "10s", "retry": {"max_attempts": 5, "initial_backoff": "1ms", "max_backoff": "5ms"},
     });
     config.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     mlx_core::registry().create("openai", config).await.unwrap()
@@ -207,7 +207,7 @@ async fn a_stream_that_breaks_off_says_so_after_what_it_had() {
 #[tokio::test]
 async fn a_stream_that_falls_silent_meets_the_timeout() {
     let server = Scripted::play([Act::Silence]).await;
-    let llm = provider(&server, json!({"timeout": "50ms", "attempts": 1})).await;
+    let llm = provider(&server, json!({"timeout": "50ms", "retry": {"max_attempts": 1}})).await;
     let error = llm.stream(ChatRequest::new("?")).await.err().unwrap();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     llm.shutdown().await.unwrap();

@@ -12,8 +12,8 @@ const KEY: &str = "canary-token-5678";
 async fn play(acts: impl IntoIterator<Item = Act>) -> (Scripted, Standalone<dyn ModelRegistry>) {
     let server = Scripted::play(std::iter::once(Act::json(200, "{}")).chain(acts)).await;
     let config = json!({
-        "url": server.url.as_str(), "token": KEY, "max_backoff": "5ms", "deadline": "10s", "timeout": "300ms",
-        "attempts": 3,
+        "url": server.url.as_str(), "token": KEY, "deadline": "10s", "timeout": "300ms",
+        "retry": {"max_attempts": 3, "initial_backoff": "1ms", "max_backoff": "5ms"},
     });
     let registry = mlx_core::registry().create("mlflow", config).await.unwrap();
     (server, registry)
