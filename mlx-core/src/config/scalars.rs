@@ -752,6 +752,24 @@ mod tests {
     }
 
     #[test]
+    fn references_in_any_value_are_looked_up() {
+        let variables = HashMap::from([("PORT".to_owned(), "80".to_owned()), ("HOST".to_owned(), "a".to_owned())]);
+        let json = serde_json::json!({"hosts": ["${env:HOST}", "b"], "port": "${env:PORT}", "escaped": "$${x}"});
+        let node = Node::from(json.clone());
+        let mut cx = Reader::plan(&variables);
+        let read = serde_json::Value::read(&node, &mut cx).unwrap();
+        assert_eq!(read, serde_json::json!({"hosts": ["a", "b"], "port": 80, "escaped": "${x}"}));
+        assert_eq!(serde_json::Value::read(&node, &mut Reader::literal()), Some(json));
+
+        let node = Node::from(serde_json::json!({"a": ["${env:NONE}"], "b": {"c": "${file:/none}"}}));
+        let mut cx = Reader::plan(&variables);
+        assert!(serde_json::Value::read(&node, &mut cx).is_none());
+        let (found, _) = cx.into_parts();
+        let seen: Vec<_> = found.iter().map(|d| (d.code, d.path.as_deref().unwrap_or(""))).collect();
+        assert_eq!(seen, [(Code::MissingVariable, "a[0]"), (Code::MissingFile, "b.c")]);
+    }
+
+    #[test]
     fn a_written_value_reads_back() {
         fn round<T: ConfigValue + PartialEq + std::fmt::Debug>(value: T) {
             let mut cx = Reader::literal();

@@ -78,6 +78,8 @@ struct InMemory(Known);
 struct Collection {
     /// Its number in the database.
     id: i64,
+    /// What it is, to be seen without waiting for a change.
+    definition: VectorCollection,
     state: RwLock<State>,
 }
 
@@ -89,7 +91,8 @@ struct State {
 
 impl Collection {
     fn new(id: i64, generation: i64, points: Points) -> Arc<Self> {
-        Arc::new(Collection { id, state: RwLock::new(State { generation, points }) })
+        let definition = points.collection.clone();
+        Arc::new(Collection { id, definition, state: RwLock::new(State { generation, points }) })
     }
 
     fn read(&self) -> RwLockReadGuard<'_, State> {
@@ -159,7 +162,7 @@ impl VectorDatabase for LocalVectors {
         let Some(database) = &self.database else {
             let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
             return match known.get(&collection.name) {
-                Some(there) => same(&there.read().points.collection, &collection),
+                Some(there) => same(&there.definition, &collection),
                 None => {
                     let points = Points::new(collection.clone());
                     known.insert(collection.name, Collection::new(0, 0, points));
@@ -185,7 +188,7 @@ impl VectorDatabase for LocalVectors {
         match &self.database {
             None => {
                 let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-                Ok(known.values().map(|collection| collection.read().points.collection.clone()).collect())
+                Ok(known.values().map(|collection| collection.definition.clone()).collect())
             }
             Some(database) => {
                 database
