@@ -1,6 +1,6 @@
 //! Who the client says it is.
 
-use mlx_core::{async_trait, prelude::*};
+use mlx_core::{JsonValue, async_trait, prelude::*};
 use reqwest::header::HeaderValue;
 use std::{fmt, sync::Arc};
 
@@ -67,7 +67,10 @@ impl Authentication {
     /// Takes the credentials out of a text that a server has written.
     pub(super) fn redact(&self, text: String) -> String {
         match self {
-            Authentication::Basic { password, .. } => hide(text, password.expose()),
+            // What is sent is as good as the password.
+            Authentication::Basic { user, password } => {
+                hide(hide(text, password.expose()), &base64(user, password.expose()))
+            }
             Authentication::Bearer(token) | Authentication::InBody(token) => hide(text, token.expose()),
             Authentication::Renewed(credentials) => credentials.redact(text),
             Authentication::None => text,
@@ -75,9 +78,19 @@ impl Authentication {
     }
 }
 
-/// Short values are no secrets, and would tear holes into every text.
-pub(crate) fn hide(text: String, secret: &str) -> String {
-    if secret.len() >= 4 && text.contains(secret) { text.replace(secret, "[redacted]") } else { text }
+/// Takes a secret out of a text, also as it is written in JSON. Short values are no secrets, and would tear holes into
+/// every text.
+pub(crate) fn hide(mut text: String, secret: &str) -> String {
+    if secret.len() < 4 {
+        return text;
+    }
+    let escaped = JsonValue::from(secret).to_string();
+    for form in [secret, escaped.trim_matches('"')] {
+        if text.contains(form) {
+            text = text.replace(form, "[redacted]");
+        }
+    }
+    text
 }
 
 fn base64(user: &str, password: &str) -> String {

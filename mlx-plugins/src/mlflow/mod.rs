@@ -114,7 +114,7 @@ impl Server {
     /// Whether it answers, knows the caller, and in which version it is.
     pub(crate) async fn health(&self) -> Health {
         let version = match self.http.send(Request::get("version", "version")).await {
-            Ok(reply) => String::from_utf8_lossy(&reply.body).trim().to_owned(),
+            Ok(reply) => version(&reply.body).to_owned(),
             // Databricks has no such page.
             Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
             Err(error) => return Health::unhealthy(error.to_string()),
@@ -127,6 +127,13 @@ impl Server {
             Err(error) => Health::unhealthy(error.to_string()),
         }
     }
+}
+
+/// A version as it is shown: what is none may be anything, also what the server was told.
+fn version(body: &[u8]) -> &str {
+    let text = std::str::from_utf8(body).unwrap_or_default().trim();
+    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
+    if text.len() <= 32 && text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(fits) { text } else { "" }
 }
 
 /// Whether the server said so in these words.

@@ -10,6 +10,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod mlflow;
+mod mlflow_auth;
 mod mlflow_models;
 mod openai;
 mod server;

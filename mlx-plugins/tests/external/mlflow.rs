@@ -4,11 +4,16 @@ use super::server::{Launch, Server, python};
 use mlx_core::prelude::*;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    path::Path,
     time::{Duration, Instant, UNIX_EPOCH},
 };
 
 pub(crate) async fn server() -> Server {
-    Server::start(|port, folder| Launch {
+    Server::start(launch).await
+}
+
+pub(crate) fn launch(port: u16, folder: &Path) -> Launch {
+    Launch {
         name: "mlflow",
         program: "bin/mlflow",
         arguments: [
@@ -32,8 +37,7 @@ pub(crate) async fn server() -> Server {
             ("MLFLOW_DISABLE_TELEMETRY", "true".to_owned()),
         ],
         ready: "/health",
-    })
-    .await
+    }
 }
 
 mlx_core::link!(mlx_plugins);

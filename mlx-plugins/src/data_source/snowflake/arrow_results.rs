@@ -46,23 +46,35 @@ fn normal(column: &Column, array: &ArrayRef) -> Result<ArrayRef> {
     match (column.kind, array.data_type()) {
         (_, found) if *found == wanted => Ok(array.clone()),
         (Kind::Decimal { precision, scale }, found) if found.is_integer() => {
-            let digits = integers(column, array)?;
-            let decimals: Decimal128Array = digits.iter().map(|digits| digits.map(i128::from)).collect();
+            let decimals: Decimal128Array = integers(column, array)?.unary(i128::from);
             Ok(Arc::new(decimals.with_precision_and_scale(precision, scale)?))
         }
         (Kind::Time { scale }, found) if found.is_integer() => {
             let factor = 10_i64.pow(9 - scale);
             let times = integers(column, array)?;
-            let times = times
-                .iter()
-                .map(|time| time.map(|time| time.checked_mul(factor).ok_or_else(|| column.unfit())).transpose());
-            Ok(Arc::new(times.collect::<Result<Time64NanosecondArray>>()?))
+            let times: Time64NanosecondArray =
+                times.try_unary(|time| time.checked_mul(factor).ok_or_else(|| column.unfit()))?;
+            Ok(Arc::new(times))
         }
         (Kind::Timestamp { scale, .. }, found) => match found {
             found if found.is_integer() => {
-                let factor = 10_i128.pow(9 - scale);
+                let DataType::Timestamp(unit, zone) = wanted else { return Err(column.unfit()) };
                 let times = integers(column, array)?;
-                timestamps(column, times.iter().map(|time| time.map(|time| i128::from(time) * factor)))
+                // Microseconds where the scale is at most 6.
+                Ok(match unit {
+                    TimeUnit::Microsecond => {
+                        let factor = 10_i64.pow(6 - scale);
+                        let times: TimestampMicrosecondArray =
+                            times.try_unary(|time| time.checked_mul(factor).ok_or_else(|| column.unfit()))?;
+                        Arc::new(times.with_timezone_opt(zone))
+                    }
+                    _ => {
+                        let factor = 10_i64.pow(9 - scale);
+                        let times: TimestampNanosecondArray =
+                            times.try_unary(|time| time.checked_mul(factor).ok_or_else(|| column.too_far()))?;
+                        Arc::new(times.with_timezone_opt(zone))
+                    }
+                })
             }
             DataType::Struct(_) => structs(column, array.as_struct(), scale),
             _ => cast(column, array, &wanted),

@@ -37,8 +37,8 @@
 //! - Files go through the server (`mlflow server --artifacts-destination …`, the default).
 //!
 //! # What it was tested against
-//! MLflow's own server 3.17.2 on SQLite, read back with MLflow's own Python client. It has not been run against
-//! Databricks; servers before version 3 have no logged models.
+//! MLflow's own server 3.17.2 on SQLite, open, with its basic authentication, and behind a proxy that wants a bearer
+//! token; read back with MLflow's own Python client. It has not been run against Databricks; servers before version 3 have no logged models.
 
 #[cfg(test)]
 mod tests;
