@@ -195,7 +195,7 @@ pub struct Shipped {
 
 /// A component file.
 #[derive(PluginConfig)]
-struct ComponentFile {
+pub(super) struct ComponentFile {
     /// The JSON Schema of the file, for editors.
     #[config(rename = "$schema")]
     _schema: Option<String>,

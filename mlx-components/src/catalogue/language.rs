@@ -136,7 +136,7 @@ fn quoted_length(text: &str, quote: u8) -> usize {
 ///
 /// # Errors
 /// The first such thing, at its place.
-pub(super) fn check(template: &Arc<Source>) -> Result<(), Diagnostic> {
+pub(super) fn check(template: &Arc<Source>) -> Result<(), Box<Diagnostic>> {
     let text = template.text();
     for part in parts(text) {
         let found = match &part {
@@ -145,7 +145,8 @@ pub(super) fn check(template: &Arc<Source>) -> Result<(), Diagnostic> {
             Part::Statement(tokens) => statement_fault(text, tokens),
         };
         if let Some((bytes, message, help)) = found {
-            return Err(Diagnostic::error(Code::BadTemplate, message).at(&template.span(bytes)).help(help));
+            let found = Diagnostic::error(Code::BadTemplate, message);
+            return Err(Box::new(found.at(&template.span(bytes)).help(help)));
         }
     }
     Ok(())

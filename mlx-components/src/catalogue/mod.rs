@@ -13,6 +13,7 @@
 //! ```
 
 pub mod case;
+mod check;
 mod component;
 mod embedded;
 mod language;
@@ -20,6 +21,7 @@ mod open;
 mod ordered;
 pub mod path;
 pub mod render;
+mod sample;
 mod text;
 mod variable;
 
@@ -27,6 +29,7 @@ pub use component::{
     Cargo, CargoDependency, Component, ComponentKind, Dependency, Edit, PluginTemplates, Shipped, Template,
 };
 pub use ordered::Ordered;
+pub use sample::{Sample, SamplePlugin};
 pub use text::{
     CargoName, ComponentName, Expression, Inline, KebabName, Line, RequirementText, RustPath, SnakeName, Target,
     TemplateName,
@@ -143,4 +146,19 @@ impl Catalogue {
         });
         format!("{registry:#}\n")
     }
+}
+
+/// The JSON Schemas (draft 2020-12) of the files of a catalogue, by the names under which they are published: `registry`, `component`,
+/// `samples`.
+pub fn schemas() -> [(&'static str, mlx_core::JsonValue); 3] {
+    fn of<T: mlx_core::PluginConfig>(title: &str) -> mlx_core::JsonValue {
+        let mut schema = mlx_core::config::schema_of::<T>();
+        schema.insert("title".to_owned(), title.into());
+        schema.into()
+    }
+    [
+        ("component", of::<component::ComponentFile>("A component of MLX")),
+        ("registry", of::<open::Registry>("The index of a catalogue of MLX")),
+        ("samples", of::<sample::SampleFile>("A sample of a component of MLX")),
+    ]
 }

@@ -325,7 +325,7 @@ impl Walk {
 
 /// The index of a catalogue.
 #[derive(PluginConfig)]
-struct Registry {
+pub(super) struct Registry {
     /// The JSON Schema of the file, for editors.
     #[config(rename = "$schema")]
     _schema: Option<String>,

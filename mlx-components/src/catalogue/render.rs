@@ -160,7 +160,7 @@ fn one_line(text: &str) -> String {
 /// [`Invalid`](mlx_core::ErrorKind::Invalid), with the place in the template: it is malformed, uses a name that `context` does
 /// not have, or does more work or makes more text than a template may.
 pub fn render(template: &Arc<Source>, context: &JsonValue) -> Result<Rendered> {
-    language::check(template).map_err(|found| refuse(template, found))?;
+    language::check(template).map_err(|found| refuse(template, *found))?;
     let rendered = ENVIRONMENT
         .template_from_named_str(template.name(), template.text())
         .and_then(|template| template.render_with_spans(minijinja::Value::from(Serde(context))));
@@ -246,7 +246,7 @@ pub fn evaluate(expression: &Expression, context: &JsonValue) -> Result<bool> {
 /// # Errors
 /// Where the template is malformed.
 pub fn undeclared(template: &Arc<Source>) -> Result<BTreeSet<String>> {
-    language::check(template).map_err(|found| refuse(template, found))?;
+    language::check(template).map_err(|found| refuse(template, *found))?;
     let parsed = ENVIRONMENT
         .template_from_named_str(template.name(), template.text())
         .map_err(|error| refuse(template, diagnostic(&error, template, &JsonValue::Null)))?;

@@ -295,7 +295,7 @@ impl Declaration {
             && let Err(mut problem) = variable.problem(&default.value)
         {
             problem.message = format!("the default is no value of the variable: {}", problem.message);
-            found.push(problem.at(default.location.as_ref()));
+            found.push((*problem).at(default.location.as_ref()));
         }
         if found.is_empty() {
             return Some(variable);
@@ -360,7 +360,7 @@ impl Format {
 }
 
 impl Items {
-    fn problem(&self, value: &JsonValue) -> Result<(), Diagnostic> {
+    fn problem(&self, value: &JsonValue) -> Result<(), Box<Diagnostic>> {
         check_type(self.kind, value)?;
         if let JsonValue::String(text) = value {
             check_text(text, &self.choices, self.format)?;
@@ -369,7 +369,7 @@ impl Items {
         parts.map_or(Ok(()), |parts| parts.check_all(value))
     }
 
-    fn check_all(&self, value: &JsonValue) -> Result<(), Diagnostic> {
+    fn check_all(&self, value: &JsonValue) -> Result<(), Box<Diagnostic>> {
         match value {
             JsonValue::Array(items) => items.iter().try_for_each(|item| self.problem(item)),
             JsonValue::Object(entries) => entries.values().try_for_each(|item| self.problem(item)),
@@ -378,7 +378,7 @@ impl Items {
     }
 }
 
-fn check_type(kind: VariableKind, value: &JsonValue) -> Result<(), Diagnostic> {
+fn check_type(kind: VariableKind, value: &JsonValue) -> Result<(), Box<Diagnostic>> {
     if kind.holds(value) {
         return Ok(());
     }
@@ -390,10 +390,10 @@ fn check_type(kind: VariableKind, value: &JsonValue) -> Result<(), Diagnostic> {
         JsonValue::Array(_) => "a list",
         JsonValue::Object(_) => "a mapping",
     };
-    Err(Diagnostic::error(Code::WrongType, format!("expected {}, found {found}", kind.with_article())))
+    Err(Box::new(Diagnostic::error(Code::WrongType, format!("expected {}, found {found}", kind.with_article()))))
 }
 
-fn check_text(text: &str, choices: &[String], format: Option<Format>) -> Result<(), Diagnostic> {
+fn check_text(text: &str, choices: &[String], format: Option<Format>) -> Result<(), Box<Diagnostic>> {
     if !choices.is_empty() && !choices.iter().any(|choice| choice == text) {
         let known = || choices.iter().map(String::as_str);
         let found = Diagnostic::error(Code::UnknownVariant, format!("unknown value {}", quoted(text)));
@@ -401,10 +401,12 @@ fn check_text(text: &str, choices: &[String], format: Option<Format>) -> Result<
             Some(near) => found.help(format!("did you mean `{near}`?")),
             None => found,
         };
-        return Err(found.help(format!("the values are {}", listing(known()))));
+        return Err(Box::new(found.help(format!("the values are {}", listing(known())))));
     }
     match format.and_then(|format| format.expected(text)) {
-        Some(expected) => Err(Diagnostic::error(Code::InvalidValue, format!("{} is not {expected}", quoted(text)))),
+        Some(expected) => {
+            Err(Box::new(Diagnostic::error(Code::InvalidValue, format!("{} is not {expected}", quoted(text)))))
+        }
         None => Ok(()),
     }
 }
@@ -416,17 +418,17 @@ impl Variable {
     /// [`Invalid`](mlx_core::ErrorKind::Invalid), with what is wrong. Nothing of a secret is quoted.
     pub fn check(&self, name: &str, value: &JsonValue) -> Result<()> {
         self.problem(value).map_err(|found| {
-            let found = if found.path.is_none() { found.in_path(name) } else { found };
+            let found = found.in_path(name);
             Error::from_diagnostics(format_args!("the answer `{name}`"), vec![found])
         })
     }
 
     /// What is wrong with a value.
-    pub(super) fn problem(&self, value: &JsonValue) -> Result<(), Diagnostic> {
+    pub(super) fn problem(&self, value: &JsonValue) -> Result<(), Box<Diagnostic>> {
         if self.secret {
-            return Err(Diagnostic::error(Code::InvalidValue, "a secret is not given here").help(
+            return Err(Box::new(Diagnostic::error(Code::InvalidValue, "a secret is not given here").help(
                 "nothing stores it: name the environment variable that holds it in the composition, `${env:NAME}`",
-            ));
+            )));
         }
         check_type(self.kind, value)?;
         if let JsonValue::Number(number) = value {
@@ -434,13 +436,13 @@ impl Variable {
             let above = self.maximum.as_ref().filter(|most| compare(number, most) == Some(Ordering::Greater));
             if let Some(limit) = below.or(above) {
                 let side = if below.is_some() { "below the least" } else { "above the most" };
-                return Err(Diagnostic::error(Code::OutOfRange, format!("{number} is {side}, {limit}")));
+                return Err(Box::new(Diagnostic::error(Code::OutOfRange, format!("{number} is {side}, {limit}"))));
             }
             if self.format == Some(Format::Port) && !number.as_u64().is_some_and(|port| (1..=65_535).contains(&port)) {
-                return Err(Diagnostic::error(
+                return Err(Box::new(Diagnostic::error(
                     Code::OutOfRange,
                     format!("{number} is no port: a port is between 1 and 65535"),
-                ));
+                )));
             }
         }
         let (length, of) = match value {
@@ -453,7 +455,10 @@ impl Variable {
         let long = self.max_length.filter(|most| length > *most && !of.is_empty());
         if let Some(limit) = short.or(long) {
             let side = if short.is_some() { "fewest" } else { "most" };
-            return Err(Diagnostic::error(Code::WrongLength, format!("it has {length} {of}: the {side} are {limit}")));
+            return Err(Box::new(Diagnostic::error(
+                Code::WrongLength,
+                format!("it has {length} {of}: the {side} are {limit}"),
+            )));
         }
         if let JsonValue::String(text) = value {
             check_text(text, &self.choices, self.format)?;
@@ -462,10 +467,10 @@ impl Variable {
             if let Some((pattern, regex)) = pattern
                 && !regex.is_match(text)
             {
-                return Err(Diagnostic::error(
+                return Err(Box::new(Diagnostic::error(
                     Code::InvalidValue,
                     format!("{} does not match `{pattern}`", quoted(text)),
-                ));
+                )));
             }
         }
         self.items.as_ref().map_or(Ok(()), |items| items.check_all(value))
