@@ -37,16 +37,16 @@ fn components(root: &Path) -> Result<Vec<String>, Box<dyn Error>> {
         let variants: Vec<String> =
             folders(&path)?.into_iter().filter(|variant| path.join(variant).join(FILE).is_file()).collect();
         let is_component = path.join(FILE).is_file();
-        if is_component || !variants.is_empty() {
-            // A new variant is seen.
-            println!("cargo::rerun-if-changed={}", path.display());
-        }
         if is_component {
             found.push(section.clone());
         }
         found.extend(variants.iter().map(|variant| format!("{section}/{variant}")));
     }
     found.sort();
+    for component in &found {
+        // Not the folder: its samples are nothing to the crate. A new one is seen by the index.
+        println!("cargo::rerun-if-changed={}", root.join(component).join(FILE).display());
+    }
     Ok(found)
 }
 
@@ -114,6 +114,7 @@ fn files(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     if templates.is_dir() {
         walk(&templates, "templates", &mut found)?;
     }
+    println!("cargo::rerun-if-changed={}", folder.join("README.md").display());
     found.sort();
     Ok(found)
 }

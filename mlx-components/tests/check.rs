@@ -114,7 +114,7 @@ fn a_sample_is_rendered_as_it_is_recorded() {
         "variables": {"port": {"type": "integer", "default": 80, "maximum": 100}},
         "templates": [{"name": "a.template", "target": "src/{{ project.crate_name }}.rs", "variables": ["port"]}],
     });
-    let sample = r#"{"answers": {"port": 81}, "project": "my-sample"}"#;
+    let sample = r#"{"port": 81, "$project": "my-sample"}"#;
     let files = [
         ("templates/a.template", "{{ port }}\n"),
         ("samples/one.json", sample),
@@ -132,9 +132,9 @@ fn a_sample_is_rendered_as_it_is_recorded() {
         ]
     );
     for (sample, message) in [
-        (r#"{"answers": {"port": 101}}"#, "101 is above the most, 100"),
-        (r#"{"answers": {"prt": 1}}"#, "`part` asks for no `prt`"),
-        (r#"{"answer": {}}"#, "unknown field `answer`"),
+        (r#"{"port": 101}"#, "101 is above the most, 100"),
+        (r#"{"prt": 1}"#, "`part` asks for no `prt`"),
+        (r#"{"$project": 1}"#, "expected a string, found the integer `1`"),
     ] {
         write(folder.path(), "part/samples/one.json", sample);
         assert_eq!(found(&folder)[0].1, message);

@@ -1,7 +1,7 @@
 //! The catalogue of this crate as a whole: it is accepted, and `registry.json` records it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use mlx_components::catalogue::{Catalogue, Sample, SamplePlugin, schemas};
+use mlx_components::catalogue::{Catalogue, Sample, schemas};
 use mlx_core::{JsonValue, json};
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -52,7 +52,9 @@ fn an_author_has_nothing_to_mend() {
     }
     let found = Catalogue::open_unrecorded(root()).unwrap().check();
     let errors: Vec<_> = found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();
-    assert!(errors.is_empty(), "{errors:#?}");
+    let record =
+        "to record samples: MLX_WRITE_SAMPLES=1 cargo test -p mlx-components --features catalogue --test registry";
+    assert!(errors.is_empty(), "{errors:#?}\n{record}");
     for warning in found {
         eprintln!("{warning}");
     }
@@ -64,20 +66,20 @@ fn rendered(project: &str) -> BTreeMap<String, String> {
     let names: Vec<String> = catalogue.components().map(|component| component.name.clone()).collect();
     let mut files = BTreeMap::new();
     for component in catalogue.components() {
-        let mut plugins = vec![None];
-        if let Some(plugin) = &component.plugin {
-            let kinds = match &plugin.kind {
-                Some(kind) => vec![kind.to_string()],
-                None => component.generates_plugin_types.iter().map(ToString::to_string).collect(),
-            };
-            plugins.extend(kinds.into_iter().map(|kind| Some(SamplePlugin { kind: Some(kind), name: None })));
-        }
-        for plugin in plugins {
-            let kind = plugin.as_ref().and_then(|plugin| plugin.kind.clone()).unwrap_or_default();
+        let kinds: Vec<Option<String>> = match &component.plugin {
+            Some(plugin) if plugin.kind.is_none() => {
+                component.generates_plugin_types.iter().map(|kind| Some(kind.to_string())).collect()
+            }
+            _ => vec![None],
+        };
+        for plugin_type in kinds {
+            let kind = plugin_type.clone().unwrap_or_default();
             for components in [Vec::new(), names.clone()] {
                 let required = component.variables.iter().filter(|(_, variable)| variable.required);
                 let answers = required.map(|(name, _)| (name.to_owned(), "sample".into())).collect();
-                let sample = Sample { answers, components, project: project.to_owned(), plugin: plugin.clone() };
+                let project = Some(project.to_owned());
+                let plugin_type = plugin_type.clone();
+                let sample = Sample { answers, components, project, plugin_type, ..Sample::default() };
                 let all = if sample.components.is_empty() { "alone" } else { "all" };
                 let made = catalogue
                     .render_sample(component, &sample)

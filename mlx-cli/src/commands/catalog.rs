@@ -7,7 +7,7 @@ use crate::{
     generate::{self, Options, Request},
     output::Exit,
 };
-use mlx_components::catalogue::{Catalogue, Component};
+use mlx_components::catalogue::{Catalogue, Component, Sample};
 use mlx_core::{Context, Error, JsonValue, Result, json};
 use std::{borrow::Cow, collections::BTreeMap, path::Path, process::Stdio};
 
@@ -27,7 +27,7 @@ fn open(session: &Session<'_>, folder: Option<&Path>) -> Result<Cow<'static, Cat
 
 fn check(session: &mut Session<'_>, folder: Option<&Path>) -> Result<Exit> {
     let catalogue = open(session, folder)?;
-    let found: Vec<mlx_core::Diagnostic> = Vec::new();
+    let found = catalogue.check();
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
     let components = catalogue.components().count();
     if session.output.json {
@@ -42,25 +42,6 @@ fn check(session: &mut Session<'_>, folder: Option<&Path>) -> Result<Exit> {
     session.output.warn(&found);
     session.output.say(format_args!("{components} components, no mistakes"));
     Ok(Exit::Done)
-}
-
-/// The samples of a component: their names, and what they answer.
-fn samples(component: &Component) -> Result<Vec<(String, BTreeMap<String, JsonValue>)>> {
-    let of = |(path, source): (&str, &std::sync::Arc<mlx_core::diagnostics::Source>)| {
-        let name = path.strip_prefix("samples/")?.strip_suffix(".json").filter(|name| !name.contains('/'))?;
-        Some((name.to_owned(), source.text().to_owned()))
-    };
-    component
-        .files()
-        .filter_map(of)
-        .map(|(name, text)| {
-            let reading = || format!("the sample `{name}` of {}", component.name);
-            let answers: JsonValue = serde_json::from_str(&text).with_context(reading)?;
-            let answers = answers.get("answers").cloned().unwrap_or(answers);
-            let answers = serde_json::from_value(answers).with_context(reading)?;
-            Ok((name, answers))
-        })
-        .collect()
 }
 
 fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Result<Exit> {
@@ -82,7 +63,7 @@ fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Re
     let scratch = tempfile::tempdir().context("a folder for the samples")?;
     let mut results = Vec::new();
     for component in catalogue.components().filter(is_wanted) {
-        for (sample, answers) in samples(component)? {
+        for (sample, Sample { answers, .. }) in component.samples()? {
             session.output.say(format_args!("{} {sample}", component.name));
             let name = format!("{}-{sample}", component.name.replace('/', "-"));
             let result = prove(session, &catalogue, component, answers, &scratch.path().join(name));

@@ -29,7 +29,7 @@ pub use component::{
     Cargo, CargoDependency, Component, ComponentKind, Dependency, Edit, PluginTemplates, Shipped, Template,
 };
 pub use ordered::Ordered;
-pub use sample::{Sample, SamplePlugin};
+pub use sample::Sample;
 pub use text::{
     CargoName, ComponentName, Expression, Inline, KebabName, Line, RequirementText, RustPath, SnakeName, Target,
     TemplateName,
@@ -159,6 +159,6 @@ pub fn schemas() -> [(&'static str, mlx_core::JsonValue); 3] {
     [
         ("component", of::<component::ComponentFile>("A component of MLX")),
         ("registry", of::<open::Registry>("The index of a catalogue of MLX")),
-        ("samples", of::<sample::SampleFile>("A sample of a component of MLX")),
+        ("samples", of::<Sample>("A sample of a component of MLX")),
     ]
 }

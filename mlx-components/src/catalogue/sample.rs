@@ -9,30 +9,28 @@ use mlx_core::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 
-/// A sample: `samples/NAME.json`, whose files are below `samples/NAME`.
+/// A sample: `samples/NAME.json`, whose files are below `samples/NAME`. The file holds the answers, and what begins with `$` is about
+/// the project around them.
 #[derive(Clone, Debug, Default, PluginConfig)]
 pub struct Sample {
-    /// The answers; what is left out is the default.
-    #[config(default)]
-    pub answers: BTreeMap<String, JsonValue>,
-    /// The other components of the project.
-    #[config(default)]
+    /// The JSON Schema of the file, for editors.
+    #[config(rename = "$schema")]
+    pub schema: Option<String>,
+    /// The components of the project.
+    #[config(rename = "$components", default)]
     pub components: Vec<String>,
-    /// The name of the project.
-    #[config(default = "sample-platform")]
-    pub project: String,
-    /// The plugin that is made, if one is.
-    pub plugin: Option<SamplePlugin>,
-}
-
-/// The plugin of a [`Sample`].
-#[derive(Clone, Debug, PluginConfig)]
-pub struct SamplePlugin {
-    /// Its type; that of the component where there is no choice.
-    #[config(rename = "type")]
-    pub kind: Option<String>,
-    /// Its name; that of the component where it has one.
-    pub name: Option<String>,
+    /// The name of the project; `sample` where none is given.
+    #[config(rename = "$project")]
+    pub project: Option<String>,
+    /// The type of the plugin; that of the component, or the first that it can make, where none is given.
+    #[config(rename = "$type")]
+    pub plugin_type: Option<String>,
+    /// The name of the plugin; that of the component, or `sample`, where none is given.
+    #[config(rename = "$name")]
+    pub plugin_name: Option<String>,
+    /// The answers; what is left out is the default.
+    #[config(flatten)]
+    pub answers: BTreeMap<String, JsonValue>,
 }
 
 impl Component {
@@ -62,22 +60,11 @@ impl Component {
     }
 }
 
-/// The file of a sample.
-#[derive(PluginConfig)]
-pub(super) struct SampleFile {
-    /// The JSON Schema of the file, for editors.
-    #[config(rename = "$schema")]
-    _schema: Option<String>,
-    /// What it says.
-    #[config(flatten)]
-    sample: Sample,
-}
-
 fn read(source: &Arc<Source>) -> Result<Sample, Vec<Diagnostic>> {
     let node = mlx_core::value::json::parse(source)?;
     let mut cx = Reader::literal();
-    let file = SampleFile::read(&node, &mut cx);
-    cx.finish(file).map(|file| file.sample)
+    let sample = Sample::read(&node, &mut cx);
+    cx.finish(sample)
 }
 
 impl Catalogue {
@@ -89,27 +76,25 @@ impl Catalogue {
         let mut context = component.context(&sample.answers)?;
         context.insert("components".to_owned(), json!(sample.components));
         context.insert("mlx".to_owned(), json!({"version": env!("CARGO_PKG_VERSION")}));
-        let crate_name = super::case::snake(&sample.project);
-        context.insert(
-            "project".to_owned(),
-            json!({"name": sample.project, "crate_name": crate_name, "version": "0.1.0"}),
-        );
-        if let Some(plugin) = &sample.plugin {
-            let declared = component.plugin.as_ref();
-            let kind = plugin.kind.as_deref().or_else(|| declared?.kind.as_deref()).unwrap_or_default();
-            let name = plugin.name.as_deref().or_else(|| declared?.name.as_deref()).unwrap_or("sample");
+        let project = sample.project.as_deref().unwrap_or("sample");
+        let about = json!({"name": project, "crate_name": super::case::snake(project), "version": "0.1.0"});
+        context.insert("project".to_owned(), about);
+        if let Some(plugin) = &component.plugin {
+            let first = component.generates_plugin_types.first();
+            let kind = plugin.kind.as_deref().or(first.map(|kind| &**kind)).unwrap_or_default();
+            let kind = sample.plugin_type.as_deref().unwrap_or(kind);
+            let name = sample.plugin_name.as_deref().or(plugin.name.as_deref()).unwrap_or("sample");
             context.insert("plugin".to_owned(), component.plugin_context(kind, name, name));
         }
         let context = JsonValue::Object(context);
         let mut files = BTreeMap::new();
-        let wanted = |of_plugin: bool| !of_plugin || sample.plugin.is_some();
-        for (template, _) in component.all_templates().filter(|(_, of_plugin)| wanted(*of_plugin)) {
+        for (template, _) in component.all_templates() {
             if template.applies(&context)? {
                 let text = render::render(template.source(component, self, &context)?, &context)?.text;
                 files.insert(template.path(&context)?, text);
             }
         }
-        for (edit, _) in component.all_edits().filter(|(_, of_plugin)| wanted(*of_plugin)) {
+        for (edit, _) in component.all_edits() {
             if edit.applies(&context)? {
                 let entry = edit.entry(component, self, &context)?;
                 let file: &mut String =
