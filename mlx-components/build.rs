@@ -114,8 +114,11 @@ fn files(folder: &Path) -> Result<Vec<String>, Box<dyn Error>> {
     if templates.is_dir() {
         walk(&templates, "templates", &mut found)?;
     }
-    println!("cargo::rerun-if-changed={}", folder.join("README.md").display());
     found.sort();
+    // What is not there would be looked for again with each build.
+    for file in &found {
+        println!("cargo::rerun-if-changed={}", folder.join(file).display());
+    }
     Ok(found)
 }
 
