@@ -615,6 +615,31 @@ async fn plugins_start_in_order_and_stop_in_reverse() {
 }
 
 #[tokio::test]
+async fn a_plugin_starts_after_those_it_uses_and_without_those_that_do_not_start() {
+    let composition = |log: &str, base: &str| {
+        yaml(&format!(
+            "plugins:
+  - {{type: probe, name: base, on_failure: continue, config: {{log: {log}, {base}}}}}
+  - {{type: probe, name: middle, on_failure: continue, config: {{log: {log}}}}}
+  - {{type: probe, name: top, on_failure: continue, config: {{log: {log}}}}}
+  - {{type: single, name: databricks, config: {{log: {log}}}}}
+  - {{type: probe, name: needs-single, config: {{log: {log}}}}}
+"
+        ))
+    };
+    let platform = plugins().activate(composition("used", "takes: 200ms")).await.unwrap();
+    platform.shutdown().await.unwrap();
+    let expected = ["databricks", "base", "middle", "top", "needs-single"];
+    let (starts, stops) = (expected.map(|id| format!("start {id}")), expected.map(|id| format!("stop {id}")));
+    assert_eq!(logged("used"), [starts.as_slice(), stops.into_iter().rev().collect::<Vec<_>>().as_slice()].concat());
+
+    // `top` is given up with what it requires.
+    let platform = plugins().activate(composition("unused", "start: fail")).await.unwrap();
+    platform.shutdown().await.unwrap();
+    assert_eq!(logged("unused"), ["start databricks", "start needs-single", "stop needs-single", "stop databricks"]);
+}
+
+#[tokio::test]
 async fn independent_plugins_start_at_the_same_time() {
     let mut text = String::from("plugins:\n");
     for id in 0..8 {

@@ -150,8 +150,9 @@ pub(super) fn given_up(what: impl fmt::Display, mut fatal: Vec<Failure>, undone:
     Error::new(kind, message).with_diagnostics(diagnostics)
 }
 
-/// Starts the plugins at these positions, each after those it requires. It stops starting at the first failure that
-/// the platform cannot do without; what was started by then stays started.
+/// Starts the plugins at these positions, each after those it requires, and after those it uses as far as the plan has them
+/// before it: when such a one does not start, it starts without. It stops starting at the first failure that the platform
+/// cannot do without; what was started by then stays started.
 pub(super) async fn start_all(
     stage: &Arc<Stage>,
     positions: BTreeSet<usize>,
@@ -160,10 +161,16 @@ pub(super) async fn start_all(
 ) {
     let steps = &stage.snapshot.plan.steps;
     let mut followers = vec![Vec::new(); steps.len()];
+    let mut users = vec![Vec::new(); steps.len()];
     let mut waiting = vec![0usize; steps.len()];
     for (position, step) in steps.iter().enumerate() {
         for before in &step.requires {
             followers[*before].push(position);
+            waiting[position] += usize::from(positions.contains(before));
+        }
+        // Of those that use each other, the plan's order says who waits.
+        for before in step.optional.iter().filter(|before| **before < position) {
+            users[*before].push(position);
             waiting[position] += usize::from(positions.contains(before));
         }
     }
@@ -188,33 +195,40 @@ pub(super) async fn start_all(
                 continue;
             }
         };
+        // Those that wait for it, and need wait no longer.
+        let mut released = Vec::new();
         match result {
             Ok(warnings) => {
                 outcome.started.push(position);
                 outcome.warnings.extend(warnings);
-                for follower in &followers[position] {
-                    // One that waits for nothing here is not of this round.
-                    if waiting[*follower] > 0 {
-                        waiting[*follower] -= 1;
-                        if waiting[*follower] == 0 && positions.contains(follower) {
-                            ready.insert(*follower);
-                        }
-                    }
-                }
+                released.extend(followers[position].iter().chain(&users[position]));
             }
             Err(failure) => {
                 let cause = failure.diagnostics.first().map(|diagnostic| diagnostic.message.clone());
+                let failed = outcome.failed.len();
                 stage.note_failure(position, cause.unwrap_or_default(), outcome);
                 match abandoned(stage, position, &followers, outcome) {
                     Some(dependent) if stage.can_do_without(position) => {
                         outcome.fatal.push(dependent_failure(&stage.snapshot, position, dependent, failure));
                         cancellation.cancel();
                     }
-                    None if stage.can_do_without(position) => {}
+                    None if stage.can_do_without(position) => {
+                        let given_up: BTreeSet<usize> = outcome.failed[failed..].iter().map(|(at, _)| *at).collect();
+                        released.extend(given_up.intersection(&positions).flat_map(|at| &users[*at]));
+                    }
                     _ => {
                         outcome.fatal.push(failure);
                         cancellation.cancel();
                     }
+                }
+            }
+        }
+        for position in released {
+            // One that waits for nothing here is not of this round.
+            if waiting[position] > 0 {
+                waiting[position] -= 1;
+                if waiting[position] == 0 && positions.contains(&position) {
+                    ready.insert(position);
                 }
             }
         }
