@@ -1,0 +1,3 @@
+//! Alerts on what is measured.
+
+pub mod alerts;
