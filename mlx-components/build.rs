@@ -92,7 +92,7 @@ fn settings(root: &Path, components: &[String]) -> Result<String, Box<dyn Error>
 
 /// The texts of the components, those for the tests of their authors apart.
 fn embedded(root: &Path, components: &[String]) -> Result<String, Box<dyn Error>> {
-    let mut text = String::from("const COMPONENTS: &[(&str, &[(&str, &str)])] = &[\n");
+    let mut text = String::from("static COMPONENTS: &[Embedded] = &[\n");
     for component in components {
         let folder = root.join(component);
         writeln!(text, "    ({component:?}, &[")?;

@@ -28,7 +28,13 @@ fn registry_json_records_the_catalogue() {
 #[test]
 fn what_is_embedded_is_what_is_there() {
     let opened = Catalogue::open_unrecorded(root()).unwrap();
-    assert_eq!(Catalogue::embedded().unwrap().registry(), opened.registry());
+    let embedded = Catalogue::embedded().unwrap();
+    assert_eq!(embedded.registry(), opened.registry());
+    for component in opened.components() {
+        for alias in &component.aliases {
+            assert_eq!(embedded.find(alias).unwrap().name, component.name);
+        }
+    }
 }
 
 /// `MLX_WRITE_SAMPLES=1` records what each `samples/NAME.json` renders below `samples/NAME`.

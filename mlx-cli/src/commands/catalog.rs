@@ -50,7 +50,7 @@ fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Re
         Some(folder) => Cow::Owned(Catalogue::embedded()?.overlaid(Catalogue::open(&session.folder()?.join(folder))?)),
         None => session.catalogue()?,
     };
-    let own = folder.map(|folder| Ok::<_, Error>(Catalogue::open(&session.folder()?.join(folder))?)).transpose()?;
+    let own = folder.map(|folder| Catalogue::open(&session.folder()?.join(folder))).transpose()?;
     for name in only {
         catalogue.find(name)?;
     }

@@ -45,10 +45,28 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
+/// A component, which is read when it is first asked for.
+#[derive(Debug)]
+struct Entry {
+    read: OnceLock<Result<Component, Vec<Diagnostic>>>,
+    embedded: Option<&'static embedded::Embedded>,
+}
+
+impl Entry {
+    /// The component. Those of this crate are in order, as its tests see to; all others have been read.
+    fn component(&self) -> Result<&Component, &[Diagnostic]> {
+        let read = self.read.get_or_init(|| match self.embedded {
+            Some(embedded) => embedded::read(embedded),
+            None => Err(Vec::new()),
+        });
+        read.as_ref().map_err(Vec::as_slice)
+    }
+}
+
 /// Components by name.
 #[derive(Clone, Debug, Default)]
 pub struct Catalogue {
-    components: BTreeMap<String, Arc<Component>>,
+    components: BTreeMap<String, Arc<Entry>>,
     /// What else a component is found by, and its name.
     aliases: BTreeMap<String, String>,
 }
@@ -57,43 +75,37 @@ impl Catalogue {
     /// The catalogue that this version of the crate ships.
     ///
     /// # Errors
-    /// [`Invalid`](ErrorKind::Invalid) when it is malformed, which the tests of this crate rule out.
+    /// [`Invalid`](ErrorKind::Invalid) when its index is malformed, which the tests of this crate rule out.
     pub fn embedded() -> Result<&'static Catalogue> {
         static EMBEDDED: OnceLock<Result<Catalogue, Vec<Diagnostic>>> = OnceLock::new();
-        let read = EMBEDDED.get_or_init(|| {
-            let (catalogue, found) = embedded::read();
-            if found.is_empty() { Ok(catalogue) } else { Err(found) }
-        });
+        let read = EMBEDDED.get_or_init(embedded::catalogue);
         read.as_ref().map_err(|found| Error::from_diagnostics("the catalogue", found.clone()))
     }
 
     fn of(components: impl IntoIterator<Item = Component>) -> Self {
-        let components: BTreeMap<_, _> =
-            components.into_iter().map(|component| (component.name.clone(), Arc::new(component))).collect();
-        let alias = |component: &Arc<Component>| {
+        let mut catalogue = Catalogue::default();
+        for component in components {
             let name = component.name.clone();
-            component.aliases.iter().map(|alias| (alias.to_string(), name.clone())).collect::<Vec<_>>()
-        };
-        let aliases = components.values().flat_map(alias).collect();
-        Catalogue { components, aliases }
+            catalogue.aliases.extend(component.aliases.iter().map(|alias| (alias.to_string(), name.clone())));
+            catalogue.components.insert(name, Arc::new(Entry { read: OnceLock::from(Ok(component)), embedded: None }));
+        }
+        catalogue
     }
 
     /// This catalogue with the components of another in front: where both have a name, it is the other's.
     #[must_use]
     pub fn overlaid(&self, over: Catalogue) -> Catalogue {
         let mut catalogue = self.clone();
+        // What is replaced has the aliases of its successor.
+        catalogue.aliases.retain(|_, name| !over.components.contains_key(name));
         catalogue.components.extend(over.components);
         catalogue.aliases.extend(over.aliases);
-        catalogue.aliases.retain(|alias, name| {
-            let kept = catalogue.components.get(name);
-            kept.is_some_and(|component| component.aliases.iter().any(|known| known.as_str() == alias))
-        });
         catalogue
     }
 
     /// The components, in the order of their names.
     pub fn components(&self) -> impl Iterator<Item = &Component> {
-        self.components.values().map(AsRef::as_ref)
+        self.components.values().filter_map(|entry| entry.component().ok())
     }
 
     /// The component of this name or alias. `data-source/snowflake` is found too where `data-source` is an alias.
@@ -101,8 +113,10 @@ impl Catalogue {
     /// # Errors
     /// [`NotFound`](ErrorKind::NotFound), with the nearest name.
     pub fn find(&self, name: &str) -> Result<&Component> {
-        if let Some(component) = self.look_up(name) {
-            return Ok(component);
+        if let Some(entry) = self.look_up(name) {
+            return entry
+                .component()
+                .map_err(|found| Error::from_diagnostics(format_args!("the component `{name}`"), found.to_vec()));
         }
         let known = || self.components.keys().chain(self.aliases.keys()).map(String::as_str);
         let found = Diagnostic::error(
@@ -117,24 +131,34 @@ impl Catalogue {
         Err(Error::from_diagnostics("the catalogue", vec![found]).with_kind(ErrorKind::NotFound))
     }
 
-    fn look_up(&self, name: &str) -> Option<&Component> {
-        let named = |name: &str| self.components.get(self.aliases.get(name).map_or(name, String::as_str));
-        let component = named(name).or_else(|| {
+    fn look_up(&self, name: &str) -> Option<&Entry> {
+        // A name comes before an alias.
+        let full = |name: &str| {
+            let exact = self.components.get_key_value(name);
+            exact.or_else(|| self.components.get_key_value(self.aliases.get(name)?))
+        };
+        let entry = full(name).map(|(_, entry)| entry).or_else(|| {
             let (section, variant) = name.split_once('/')?;
-            self.components.get(&format!("{}/{variant}", named(section)?.name))
+            self.components.get(&format!("{}/{variant}", full(section)?.0))
         });
-        component.map(AsRef::as_ref)
+        entry.map(AsRef::as_ref)
+    }
+
+    /// The component of exactly this name.
+    fn named(&self, name: &str) -> Option<&Component> {
+        self.components.get(name)?.component().ok()
     }
 
     /// The variants of a component, in the order of their names: `data-sources/snowflake` is one of `data-sources`.
     pub fn variants<'c>(&'c self, component: &Component) -> impl Iterator<Item = &'c Component> + use<'c> {
         let prefix = format!("{}/", component.name);
-        self.components().filter(move |other| other.name.starts_with(&prefix))
+        let within = move |(name, _): &(&String, &Arc<Entry>)| name.starts_with(&prefix);
+        self.components.iter().filter(within).filter_map(|(_, entry)| entry.component().ok())
     }
 
     /// The variant of a component by its last name: `snowflake` of `data-sources`.
     pub fn variant(&self, component: &Component, name: &str) -> Option<&Component> {
-        self.components.get(&format!("{}/{name}", component.name)).map(AsRef::as_ref)
+        self.named(&format!("{}/{name}", component.name))
     }
 
     /// The text of `registry.json` for these components.

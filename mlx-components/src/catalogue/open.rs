@@ -381,7 +381,7 @@ impl Registry {
                 twice.push(&entry.name);
                 continue;
             }
-            let Some(component) = catalogue.components.get(name) else {
+            let Some(component) = catalogue.named(name) else {
                 refuse(
                     format!("there is no component {}", quoted(&name.escape_debug().to_string())),
                     Some(&entry.name),
@@ -474,7 +474,7 @@ impl Catalogue {
 
     fn check_dependencies(&self, component: &Component, found: &mut Vec<Diagnostic>) {
         for dependency in &component.dependencies {
-            let Some(other) = self.components.get(&dependency.name) else {
+            let Some(other) = self.named(&dependency.name) else {
                 let message = format!("`{}` depends on `{}`, which there is not", component.name, dependency.name);
                 let refused = Diagnostic::error(Code::UnmetDependency, message).at(dependency.location.as_ref());
                 let known = || self.components.keys().map(String::as_str);
