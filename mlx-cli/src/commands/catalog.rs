@@ -63,10 +63,10 @@ fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Re
     let scratch = tempfile::tempdir().context("a folder for the samples")?;
     let mut results = Vec::new();
     for component in catalogue.components().filter(is_wanted) {
-        for (sample, Sample { answers, .. }) in component.samples()? {
+        for (sample, about) in component.samples()? {
             session.output.say(format_args!("{} {sample}", component.name));
             let name = format!("{}-{sample}", component.name.replace('/', "-"));
-            let result = prove(session, &catalogue, component, answers, &scratch.path().join(name));
+            let result = prove(session, &catalogue, component, about, &scratch.path().join(name));
             if let Err(error) = &result {
                 session.output.say(error.report());
             }
@@ -93,23 +93,26 @@ fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Re
 }
 
 /// Makes a project with the sample, compiles it without warnings, and runs its tests.
-fn prove(
-    session: &Session<'_>,
-    catalogue: &Catalogue,
-    component: &Component,
-    answers: BTreeMap<String, JsonValue>,
-    at: &Path,
-) -> Result<()> {
+fn prove(session: &Session<'_>, catalogue: &Catalogue, component: &Component, sample: Sample, at: &Path) -> Result<()> {
     let options = Options::default();
-    let (project, plan) = generate::init(catalogue, "sample", at, &Request::of("project"), &options)?;
+    let name = sample.project.as_deref().unwrap_or("sample");
+    let (project, plan) = generate::init(catalogue, name, at, &Request::of("project"), &options)?;
     transaction::apply(&project, &plan)?;
-    let project = crate::project::Project::open(at)?;
     let (section, vendor) = component.name.split_once('/').unwrap_or((&component.name, ""));
     let needs_name = component.plugin.as_ref().is_some_and(|plugin| plugin.name.is_none()) && vendor.is_empty();
+    for needed in sample.components.iter().filter(|needed| **needed != component.name && *needed != "project") {
+        let (section, vendor) = needed.split_once('/').unwrap_or((needed, ""));
+        let plugin_type = Some(vendor.to_owned()).filter(|vendor| !vendor.is_empty());
+        let project = crate::project::Project::open(at)?;
+        let plan = generate::add(&project, catalogue, &Request { plugin_type, ..Request::of(section) }, &options)?;
+        transaction::apply(&project, &plan)?;
+    }
+    let project = crate::project::Project::open(at)?;
+    let vendor = Some(vendor.to_owned()).filter(|vendor| !vendor.is_empty());
     let request = Request {
-        plugin_type: Some(vendor.to_owned()).filter(|vendor| !vendor.is_empty()),
-        name: needs_name.then(|| "sample".to_owned()),
-        answers,
+        plugin_type: vendor.or(sample.plugin_type),
+        name: sample.plugin_name.or_else(|| needs_name.then(|| "sample".to_owned())),
+        answers: sample.answers,
         ..Request::of(section)
     };
     let plan = generate::add(&project, catalogue, &request, &options)?;

@@ -6,7 +6,7 @@ use crate::{
     plugins_json,
     project::{LockedEdit, ProjectPath, Sha256},
 };
-use mlx_components::catalogue::{self, Catalogue, Component, ComponentKind, render};
+use mlx_components::catalogue::{self, Catalogue, Component, render};
 use mlx_core::{Diagnostic, JsonValue, Result, json};
 use std::collections::BTreeMap;
 
@@ -163,13 +163,8 @@ pub fn render<'c>(catalogue: &'c Catalogue, subject: Subject<'c>, around: &Surro
 
 fn plugin_context(component: &Component, instance: &Instance) -> JsonValue {
     let mut plugin = component.plugin_context(&instance.kind, &instance.name, &instance.id);
-    let struct_name = catalogue::case::upper_camel(&instance.id);
+    // Another plugin may have the module that the id gives.
     plugin["module"] = json!(instance.module);
-    plugin["config_name"] = json!(format!("{struct_name}Config"));
-    plugin["struct_name"] = json!(struct_name);
-    if component.kind != ComponentKind::Vendor {
-        plugin["description"] = json!(format!("The plugin `{}` of this project", instance.id));
-    }
     plugin
 }
 

@@ -473,16 +473,21 @@ impl Component {
         let none = PluginTemplates::default();
         let plugin = self.plugin.as_ref().unwrap_or(&none);
         let list = |lines: &[Line]| lines.iter().map(ConfigValue::write).collect::<Vec<_>>();
-        let struct_name = case::upper_camel(name);
+        let struct_name = case::upper_camel(id);
+        // A vendor is described by its component; a plugin of one's own is not known here.
+        let description = match self.kind {
+            ComponentKind::Vendor => self.description.clone(),
+            _ => format!("The plugin `{id}` of this project"),
+        };
         json!({
             "type": kind,
             "name": name,
             "id": id,
-            "module": case::snake(name),
+            "module": case::snake(id),
             "config_name": format!("{struct_name}Config"),
             "struct_name": struct_name,
             "contract": case::upper_camel(kind),
-            "description": self.description,
+            "description": description,
             "capabilities": list(&plugin.capabilities),
             "conflicts_with": list(&plugin.conflicts_with),
             "requires": list(&plugin.requires),

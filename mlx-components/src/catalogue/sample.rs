@@ -83,8 +83,9 @@ impl Catalogue {
             let first = component.generates_plugin_types.first();
             let kind = plugin.kind.as_deref().or(first.map(|kind| &**kind)).unwrap_or_default();
             let kind = sample.plugin_type.as_deref().unwrap_or(kind);
-            let name = sample.plugin_name.as_deref().or(plugin.name.as_deref()).unwrap_or("sample");
-            context.insert("plugin".to_owned(), component.plugin_context(kind, name, name));
+            let id = sample.plugin_name.as_deref().or(plugin.name.as_deref()).unwrap_or("sample");
+            let name = if plugin.shipped.is_some() { format!("{project}-{id}") } else { id.to_owned() };
+            context.insert("plugin".to_owned(), component.plugin_context(kind, &name, id));
         }
         let context = JsonValue::Object(context);
         let mut files = BTreeMap::new();

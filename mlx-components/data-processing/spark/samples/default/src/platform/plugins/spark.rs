@@ -23,7 +23,7 @@ pub struct SparkConfig {
     // pub timeout: Duration,
 }
 
-/// Tables are processed by a Spark cluster: its settings, and a plugin to be written
+/// Tables are processed by a Spark cluster: its settings, and a plugin to be written.
 #[mlx_plugin(
     type = "data_processor",
     name = "spark",

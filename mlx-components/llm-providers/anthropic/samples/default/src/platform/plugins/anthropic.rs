@@ -1,0 +1,132 @@
+//! `anthropic`: a plugin of type `llm_provider`, to be written.
+//!
+//! It is registered, reads its settings, and starts. What is left to do:
+//!
+//! 1. Keep what the plugin works with, such as a client, in [`Anthropic`], and make it in `initialize`,
+//!    which fails when the plugin could not work.
+//! 2. Write the methods of the contract `LlmProvider`. Each returns an error for now, which names the line to replace.
+//! 3. Let `health` ask what the plugin depends on, within a second or two.
+//! 4. Replace the tests at the end that say what is not written yet.
+//!
+//! This method has a default, which yours replaces: `embed`.
+
+use mlx_core::prelude::*;
+
+/// The plugin's name in `platform.yaml`.
+const NAME: &str = "anthropic";
+
+/// Settings of [`Anthropic`].
+#[derive(PluginConfig)]
+pub struct AnthropicConfig {
+    // Settings of the plugin's own go here:
+    //
+    // /// How long a call may take.
+    // #[config(default = "30s")]
+    // pub timeout: Duration,
+}
+
+/// Anthropic's language models.
+#[mlx_plugin(
+    type = "llm_provider",
+    name = "anthropic",
+    capabilities = ["chat", "streaming", "tools"],
+)]
+pub struct Anthropic {
+    /// What it was started with.
+    pub config: AnthropicConfig,
+}
+
+#[async_trait]
+impl Plugin for Anthropic {
+    type Config = AnthropicConfig;
+
+    async fn initialize(config: Self::Config, _cx: &InitContext) -> Result<Self> {
+        Ok(Self { config })
+    }
+
+    async fn health(&self) -> Result<Health> {
+        Ok(Health::degraded("not written yet"))
+    }
+}
+
+#[async_trait]
+impl LlmProvider for Anthropic {
+    async fn chat(&self, _request: ChatRequest) -> Result<ChatReply> {
+        Err(Error::not_implemented(NAME, "chat"))
+    }
+
+    async fn stream(&self, _request: ChatRequest) -> Result<BoxStream<ChatEvent>> {
+        Err(Error::not_implemented(NAME, "stream"))
+    }
+
+    async fn models(&self) -> Result<Vec<String>> {
+        Err(Error::not_implemented(NAME, "models"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Settings with which the plugin starts.
+    fn settings() -> JsonValue {
+        json!({
+            "api_key": "for-tests",
+            "model": "claude-sonnet-4-5",
+        })
+    }
+
+    /// The method is not written yet, and the error says where to write it.
+    #[track_caller]
+    fn unwritten<T>(result: Result<T>) {
+        let error = result.err().expect("it is written: replace this test");
+        assert_eq!(error.kind(), ErrorKind::Unsupported, "{error:?}");
+        let place = error
+            .diagnostics()
+            .first()
+            .and_then(|finding| finding.location.as_ref());
+        let file = place.map(|place| place.source.name().to_owned());
+        assert_eq!(file, Some(file!().replace('\\', "/")), "{error:?}");
+    }
+
+    #[test]
+    fn it_is_registered() {
+        let plugin = registry()
+            .get("llm_provider", NAME)
+            .expect("the plugin is linked");
+        assert_eq!(plugin.metadata().declared.file, file!());
+        assert_eq!(registry().problems(), []);
+    }
+
+    #[test]
+    fn it_has_the_settings_of_the_component() {
+        let schema = registry()
+            .schema("llm_provider", NAME)
+            .expect("the plugin is linked");
+        let own = schema.get("properties").expect("there are settings");
+        assert!(own.get("base_url").is_some());
+        assert!(own.get("api_key").is_some());
+        assert!(own.get("api_version").is_some());
+        assert!(own.get("model").is_some());
+        assert!(own.get("max_tokens").is_some());
+        assert!(own.get("timeout").is_some());
+        assert!(own.get("max_retries").is_some());
+    }
+
+    #[test]
+    fn it_starts_and_says_what_is_not_written() -> Result<()> {
+        mlx_core::block_on(async {
+            let plugin = registry()
+                .create::<dyn LlmProvider>(NAME, settings())
+                .await?;
+            assert_eq!(
+                Handle::health(&plugin).await?.status,
+                HealthStatus::Degraded
+            );
+            unwritten(plugin.chat(ChatRequest::new("Hello")).await);
+            unwritten(plugin.stream(ChatRequest::new("Hello")).await);
+            unwritten(plugin.models().await);
+            plugin.shutdown().await
+        })
+    }
+}

@@ -1,0 +1,3 @@
+//! The platform `sample`: its plugins, and what puts them together.
+
+pub mod platform;
