@@ -8,8 +8,8 @@ use crate::{
     output::Exit,
 };
 use mlx_components::catalogue::{Catalogue, Component, Sample};
-use mlx_core::{Context, Error, JsonValue, Result, json};
-use std::{borrow::Cow, collections::BTreeMap, path::Path, process::Stdio};
+use mlx_core::{Context, Error, Result, json};
+use std::{borrow::Cow, path::Path, process::Stdio};
 
 pub(super) fn run(session: &mut Session<'_>, command: &CatalogCommand) -> Result<Exit> {
     match command {
