@@ -200,7 +200,8 @@ fn leaf_lines(file: &File<'_>, key: &Key, item: &Item) -> Vec<Range<usize>> {
         }
         None => {
             let at = extent(key, item);
-            vec![file.line(at.start).start..file.line(at.end.saturating_sub(1).max(at.start)).end]
+            let last = file.line(at.end.saturating_sub(1).max(at.start));
+            Vec::from([file.line(at.start).start..last.end])
         }
     }
 }

@@ -279,9 +279,10 @@ impl<'p> Tree<'p> {
                 }
                 let there = listings.get(folder).and_then(|names| names.get(&fold(name)));
                 if let Some(other) = there.filter(|other| *other != name) {
-                    let removed =
-                        self.changes.iter().any(|(p, c)| c.content.is_none() && p.as_str().ends_with(other.as_str()));
-                    if !removed {
+                    let other = if folder == "." { other.clone() } else { format!("{folder}/{other}") };
+                    let goes =
+                        |(path, change): (&ProjectPath, &Change)| path.as_str() == other && change.content.is_none();
+                    if !self.changes.iter().any(goes) {
                         return Err(occupied(path, &format!("it differs from `{other}` in nothing but case")));
                     }
                 }

@@ -526,3 +526,38 @@ fn the_lines_of_the_documentation_work() {
     );
     assert!(place.text(".gitignore").contains("/.mlx/*\n!/.mlx/base/\n"));
 }
+
+#[test]
+fn every_composition_of_the_catalogue_can_be_composed() {
+    let known = |kind: &str| {
+        let mut types = Catalogue::embedded().unwrap().components().flat_map(|c| &c.generates_plugin_types);
+        types.any(|known| known.as_str() == kind)
+    };
+    let mut composed = Vec::new();
+    for (name, text) in mlx_components::compositions::ALL {
+        let place = Place::new(Catalogue::embedded().unwrap());
+        let file = place.root.join("../stack.yaml");
+        fs::write(&file, text).unwrap();
+        let compose = || generate::compose(&place.project(), &place.catalogue, &file, &options());
+        let asked = Composition::from_yaml(text).unwrap();
+        if let Some(planned) = asked.plugins().iter().find(|entry| !known(entry.kind.as_str())) {
+            // A plugin type of a later version.
+            let error = compose().unwrap_err();
+            assert!(format!("{error:?}").contains(planned.kind.as_str()), "{error:?}");
+            continue;
+        }
+        composed.push(*name);
+        let plan = compose().unwrap_or_else(|e| panic!("{name}: {e:?}"));
+        apply::apply(&place.project(), &plan).unwrap();
+        let made = Composition::from_yaml(&place.text("platform.yaml")).unwrap();
+        assert!(made.problems().is_empty(), "{name}: {:?}", made.problems());
+        for entry in asked.plugins() {
+            let same = |other: &&mlx_core::composition::PluginEntry| {
+                (other.kind.as_str(), other.id()) == (entry.kind.as_str(), entry.id())
+            };
+            assert!(made.plugins().iter().any(|other| same(&other)), "{name}: {}", entry.id());
+        }
+        assert!(compose().unwrap().is_empty(), "{name}");
+    }
+    assert!(composed.contains(&"enterprise-stack"), "{composed:?}");
+}
