@@ -29,22 +29,24 @@ pub(crate) fn variable(name: &str, variable: &Variable) -> Result<JsonValue> {
     }
     let default =
         variable.default.as_ref().map(|value| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let checked = variable.clone();
-    let label = name.to_owned();
-    let validator = move |text: &str| {
-        Ok(match checked.parse(&label, text) {
-            Ok(_) => inquire::validator::Validation::Valid,
-            Err(error) => {
-                let why = error.diagnostics().first().map_or_else(|| error.to_string(), |found| found.message.clone());
-                inquire::validator::Validation::Invalid(why.into())
-            }
-        })
+    let checked = |text: &str| variable.parse(name, text).map(drop);
+    let prompt = inquire::Text::new(&question).with_help_message(name);
+    let prompt = match &default {
+        Some(default) => prompt.with_default(default),
+        None => prompt,
     };
-    let mut prompt = inquire::Text::new(&question).with_validator(validator).with_help_message(name);
-    if let Some(default) = &default {
-        prompt = prompt.with_default(default);
+    variable.parse(name, &until(prompt, checked)?).context("reading the answer")
+}
+
+/// Asks until the answer is accepted.
+fn until(prompt: inquire::Text<'_, 'static>, check: impl Fn(&str) -> Result<()>) -> Result<String> {
+    loop {
+        let answer = answered(prompt.clone().prompt())?;
+        match check(&answer) {
+            Ok(()) => return Ok(answer),
+            Err(error) => eprintln!("{}", error.report()),
+        }
     }
-    variable.parse(name, &answered(prompt.prompt())?).context("reading the answer")
 }
 
 /// Asks for one of a list.
@@ -52,7 +54,7 @@ pub(crate) fn choice(question: &str, choices: &[String]) -> Result<String> {
     answered(inquire::Select::new(question, choices.to_vec()).prompt())
 }
 
-/// Asks for a name.
-pub(crate) fn name(question: &str) -> Result<String> {
-    answered(inquire::Text::new(question).prompt())
+/// Asks for a name until it is one.
+pub(crate) fn name(question: &str, check: impl Fn(&str) -> Result<()>) -> Result<String> {
+    until(inquire::Text::new(question), check)
 }

@@ -336,6 +336,11 @@ pub(crate) fn interrupted(dir: &Dir) -> bool {
     [JOURNAL, UNDO].iter().any(|journal| dir.symlink_metadata(journal).is_ok())
 }
 
+/// Whether a command was interrupted in this folder, or is at work in it.
+pub(crate) fn has_traces(folder: &Path) -> bool {
+    [JOURNAL, UNDO, DRAFT, STAGE].iter().any(|mark| folder.join(mark).symlink_metadata().is_ok())
+}
+
 /// Finishes or undoes what an interrupted command left, in the project that `from` lies in. Every command that writes does
 /// this first. `None` when there is nothing to do.
 ///
@@ -353,8 +358,7 @@ pub fn recover(from: &Path) -> Result<Option<Recovered>> {
 pub fn recover_with(from: &Path, steps: &mut dyn Steps) -> Result<Option<Recovered>> {
     let from = std::path::absolute(from).context("recovering the project")?;
     // A new project has no lock before it is finished.
-    let marks = [LOCK_FILE, JOURNAL, UNDO, DRAFT, STAGE];
-    let is_root = |folder: &&Path| marks.iter().any(|mark| folder.join(mark).symlink_metadata().is_ok());
+    let is_root = |folder: &&Path| folder.join(LOCK_FILE).symlink_metadata().is_ok() || has_traces(folder);
     let Some(root) = from.ancestors().find(is_root) else { return Ok(None) };
     let dir =
         Dir::open_ambient_dir(root, ambient_authority()).with_context(|| format!("opening {}", root.display()))?;

@@ -1,6 +1,6 @@
 //! `mlx apply`, and `mlx recover`.
 
-use super::{Session, shown};
+use super::{Session, catalogues::relative};
 use crate::{arguments::Writing, output::Exit, plan::Plan};
 use mlx_core::{Context, Result, json};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub(super) fn recover(session: &mut Session<'_>) -> Result<Exit> {
     if session.output.json {
         let fields = match &recovered {
             Some(change) => {
-                json!({"root": shown(&change.root, &folder), "interrupted": change.command, "finished": change.finished})
+                json!({"root": relative(&folder, &change.root), "interrupted": change.command, "finished": change.finished})
             }
             None => json!({}),
         };

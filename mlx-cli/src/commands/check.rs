@@ -2,9 +2,11 @@
 
 use super::Session;
 use crate::{
+    generate,
     output::Exit,
-    project::{Project, ProjectPath, Sha256},
+    project::{Project, ProjectPath},
 };
+use mlx_components::catalogue::Catalogue;
 use mlx_core::{Context, Error, JsonValue, Result, json};
 use std::{
     io::{BufRead, BufReader, Write},
@@ -41,33 +43,38 @@ impl Message {
         }
     }
 
-    /// Which template the file came from: `the template `app.rs.template` of api-serving 1.0.0, changed by hand since`.
-    fn origin(&self, project: &Project) -> Option<JsonValue> {
+    /// Which component and template the file came from, and where in the template the line stands.
+    fn origin(&self, project: &Project, catalogue: &Catalogue) -> Option<JsonValue> {
         let path = ProjectPath::new(&self.file.as_deref()?.replace('\\', "/")).ok()?;
         let (installed, file) = project.lock().owner(&path)?;
-        let changed = project.read(&path).ok()?.is_some_and(|text| Sha256::of(text) != file.base);
+        let line = self.line.and_then(|line| usize::try_from(line).ok());
+        let place = line.and_then(|line| generate::template_line(project, catalogue, &path, line).ok().flatten());
         Some(json!({
-            "component": installed.component,
+            "component": installed.id(),
             "version": file.version.to_string(),
             "template": file.template,
-            "changed_by_hand": changed,
+            "template_file": place.as_ref().map(|place| &place.file),
+            "template_line": place.as_ref().map(|place| place.line),
         }))
     }
 }
 
 fn said(origin: &JsonValue) -> String {
-    let text = |key: &str| origin[key].as_str().unwrap_or_default().to_owned();
-    let since = if origin["changed_by_hand"] == true { ", changed by hand since" } else { "" };
-    format!(
-        "  = this file came from the template `{}` of {} {}{since}",
-        text("template"),
-        text("component"),
-        text("version")
-    )
+    let text = |key: &str| origin[key].as_str().unwrap_or_default();
+    let (component, version, template) = (text("component"), text("version"), text("template"));
+    match origin["template_line"].as_u64() {
+        Some(line) => {
+            format!("  = from {component} {version}, line {line} of its template {}", text("template_file"))
+        }
+        None => {
+            format!("  = the file is from {component} {version}, template {template}; this line was changed since")
+        }
+    }
 }
 
 pub(super) fn check(session: &mut Session<'_>, test: bool) -> Result<Exit> {
     let project = session.project()?;
+    let catalogue = session.catalogues(&project)?.catalogue;
     session.output.say("cargo check");
     // What cargo says of its progress is for people, on its own standard error.
     let stderr = if session.output.speaks() { Stdio::inherit() } else { Stdio::null() };
@@ -96,7 +103,7 @@ pub(super) fn check(session: &mut Session<'_>, test: bool) -> Result<Exit> {
                 plain(&message.rendered)
             };
             session.output.say(rendered.trim_end());
-            if let Some(origin) = message.origin(&project) {
+            if let Some(origin) = message.origin(&project, &catalogue) {
                 session.output.say(said(&origin));
             }
             session.output.say("");
@@ -112,7 +119,7 @@ pub(super) fn check(session: &mut Session<'_>, test: bool) -> Result<Exit> {
     };
     let passed = compiled && (tested || !test);
     if session.output.json {
-        let list: Vec<_> = messages.iter().map(|m| json!({"level": m.level, "message": m.text, "file": m.file, "line": m.line, "origin": m.origin(&project)})).collect();
+        let list: Vec<_> = messages.iter().map(|m| json!({"level": m.level, "message": m.text, "file": m.file, "line": m.line, "origin": m.origin(&project, &catalogue)})).collect();
         let status = if passed { "done" } else { "failed" };
         session.output.document(
             "check",

@@ -1,18 +1,23 @@
 //! What makes code: `mlx init`, `mlx add`, `mlx compose`.
 
-use super::{Session, shown};
+use super::{Session, catalogues::Catalogues, from_here, here};
 use crate::{
     arguments::{Answers, Writing},
-    generate::{self, MlxOrigin, Options, Request},
+    generate::{self, CompositionSource, MlxOrigin, Options, Request},
     output::Exit,
-    project::Project,
+    plan::Plan,
+    project::{Lock, MlxSource, Project},
     prompt,
 };
 use mlx_components::{
     catalogue::{Catalogue, Component},
     compositions,
 };
-use mlx_core::{Context as _, Diagnostic, Error, JsonValue, Result, diagnostics::Code};
+use mlx_core::{
+    Context as _, Diagnostic, Error, ErrorKind, JsonValue, Result,
+    diagnostics::{Code, listing, nearest, quoted},
+    json,
+};
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
@@ -29,20 +34,20 @@ pub(super) struct Wish<'a> {
     pub(super) version: Option<&'a str>,
 }
 
-fn options(session: &Session<'_>, writing: &Writing) -> Options {
-    let overlay = session.global.catalogs.last().map(|folder| folder.display().to_string());
-    Options { format: !writing.no_fmt, overlay, ..Options::default() }
+fn options(folders: BTreeMap<String, String>, writing: &Writing) -> Options {
+    Options { format: !writing.no_fmt, folders, ..Options::default() }
 }
 
 /// `--set key=value`, each once.
 fn pairs(set: &[String]) -> Result<BTreeMap<String, String>> {
     let mut pairs = BTreeMap::new();
     let mut found = Vec::new();
-    for pair in set {
+    for (index, pair) in set.iter().enumerate() {
+        // What is there instead could be a secret.
         let Some((key, value)) = pair.split_once('=') else {
-            let shown = pair.escape_debug();
+            let which = if set.len() == 1 { "`--set`".to_owned() } else { format!("`--set` number {}", index + 1) };
             found.push(
-                Diagnostic::error(Code::BadAnswer, format!("`--set {shown}` has no `=`")).help("write --set KEY=VALUE"),
+                Diagnostic::error(Code::BadAnswer, format!("{which} has no `=`")).help("write `--set KEY=VALUE`"),
             );
             continue;
         };
@@ -83,26 +88,43 @@ pub(super) fn init(
     answers: &Answers,
     writing: &Writing,
 ) -> Result<Exit> {
-    let catalogue = session.catalogue()?;
     let folder = session.folder()?;
     // The name of a project is one folder, whatever else is wrong with it.
     let at = folder.join(Path::new(name).file_name().map_or_else(|| PathBuf::from("project"), PathBuf::from));
-    let request = request(session, "project", answers)?;
-    let origin = mlx_source.map(MlxOrigin::parse).transpose()?;
-    let options = Options { origin, ..options(session, writing) };
-    session.recover(&at)?;
-    let (project, plan) = generate::init(&catalogue, name, &at, &request, &options)?;
     let next = [
-        format!("cd {}", shown(&at, &folder)),
-        "mlx add COMPONENT; mlx list has them".to_owned(),
+        format!("cd {}", super::quoted(&super::catalogues::relative(&current(&folder), &at))),
+        "mlx list".to_owned(),
+        "mlx add api-serving".to_owned(),
         "cargo run".to_owned(),
     ];
+    if let Some(change) = session.recover(&at)?.filter(|change| change.finished && change.command == "init") {
+        // It is there now, as it was asked for then.
+        if session.output.json {
+            let recovered = json!({"root": super::catalogues::relative(&folder, &change.root), "command": change.command, "finished": true});
+            session.output.document("init", "done", json!({"recovered": recovered, "next": next}))?;
+        }
+        next.iter().for_each(|line| session.output.say(format_args!("next: {line}")));
+        return Ok(Exit::Done);
+    }
+    let request = request(session, "project", answers)?;
+    let origin = mlx_source.map(MlxOrigin::parse).transpose()?;
+    let none = Lock::new(name, MlxSource::default());
+    let Catalogues { catalogue, folders, .. } = Catalogues::of(&at, &none, session.named_catalogues()?)?;
+    let options = Options { origin, ..options(folders, writing) };
+    let (project, plan) = generate::init(&catalogue, name, &at, &request, &options)?;
     session.carry_out(&project, &plan, writing, &next)
 }
 
+/// Where the user stands.
+fn current(folder: &Path) -> PathBuf {
+    std::env::current_dir().unwrap_or_else(|_| folder.to_owned())
+}
+
 pub(super) fn add(session: &mut Session<'_>, wish: &Wish<'_>, answers: &Answers, writing: &Writing) -> Result<Exit> {
-    let catalogue = session.catalogue()?;
     let project = session.project()?;
+    let catalogues = session.catalogues(&project)?;
+    session.output.warn(&catalogues.warnings());
+    let Catalogues { catalogue, folders, .. } = catalogues;
     let mut request = request(session, wish.component, answers)?;
     request.plugin_type = wish.plugin_type.map(str::to_owned);
     request.name = wish.name.map(str::to_owned);
@@ -110,8 +132,8 @@ pub(super) fn add(session: &mut Session<'_>, wish: &Wish<'_>, answers: &Answers,
     if prompt::is_possible() && !session.global.no_input && !session.global.json {
         ask(&catalogue, &mut request)?;
     }
-    let plan = generate::add(&project, &catalogue, &request, &options(session, writing))?;
-    let next = next_steps(&project, &plan);
+    let plan = generate::add(&project, &catalogue, &request, &options(folders, writing))?;
+    let next = next_steps(session, &project, &plan);
     session.carry_out(&project, &plan, writing, &next)
 }
 
@@ -131,12 +153,19 @@ fn version(text: &str) -> Result<semver::VersionReq> {
 /// Asks for what a request lacks: which plugin, and the answers that have no default.
 fn ask(catalogue: &Catalogue, request: &mut Request) -> Result<()> {
     let Ok(component) = catalogue.find(&request.component) else { return Ok(()) };
+    let types: Vec<String> = component.generates_plugin_types.iter().map(ToString::to_string).collect();
+    if request.plugin_type.is_none() && request.name.is_some() && types.len() > 1 {
+        request.plugin_type = Some(prompt::choice("Of which type is the plugin?", &types)?);
+    }
     if request.plugin_type.is_none() && request.name.is_none() && chooses(catalogue, component) {
         let own = "one of my own";
         let vendors = catalogue.variants(component).map(|v| v.name.rsplit('/').next().unwrap_or(&v.name).to_owned());
         let choices: Vec<String> = vendors.chain([own.to_owned()]).collect();
         match prompt::choice(&format!("Which of {}?", component.name), &choices)? {
-            chosen if chosen == own => request.name = Some(prompt::name("The name of the plugin")?),
+            chosen if chosen == own => {
+                let check = |name: &str| generate::check_plugin_name(catalogue, name);
+                request.name = Some(prompt::name("The name of the plugin:", check)?);
+            }
             chosen => request.plugin_type = Some(chosen),
         }
     }
@@ -156,45 +185,39 @@ fn chooses(catalogue: &Catalogue, component: &Component) -> bool {
         && component.plugin.as_ref().is_some_and(|plugin| plugin.name.is_none())
 }
 
-fn next_steps(project: &Project, plan: &crate::plan::Plan) -> Vec<String> {
+fn next_steps(session: &Session<'_>, project: &Project, plan: &Plan) -> Vec<String> {
+    if !plan.conflicts.is_empty() {
+        return vec![here("mlx update --continue  # once the conflicts are resolved", session.global)];
+    }
     let made = plan.visible().any(|operation| operation.path.as_str().ends_with(".rs"));
-    let root = project.root().display();
-    if made { vec![format!("cargo run --manifest-path {root}/Cargo.toml")] } else { Vec::new() }
+    if made { vec![from_here(project.root(), "cargo run")] } else { Vec::new() }
 }
 
 pub(super) fn compose(session: &mut Session<'_>, composition: &str, writing: &Writing) -> Result<Exit> {
-    let catalogue = session.catalogue()?;
     let project = session.project()?;
+    let catalogues = session.catalogues(&project)?;
+    session.output.warn(&catalogues.warnings());
+    let Catalogues { catalogue, folders, .. } = catalogues;
     let path = session.folder()?.join(composition);
-    let options = options(session, writing);
-    let plan = match compositions::get(composition).filter(|_| !path.exists()) {
-        Some(text) => {
-            // A composition of the catalogue is read like any other file, so that mistakes have places.
-            let folder = std::env::temp_dir().join(format!("mlx-compose-{}", std::process::id()));
-            std::fs::create_dir_all(&folder).context("keeping the composition")?;
-            let file = folder.join(format!("{composition}.yaml"));
-            let made = std::fs::write(&file, text)
-                .context("keeping the composition")
-                .and_then(|()| generate::compose(&project, &catalogue, &file, &options));
-            let _ = std::fs::remove_dir_all(&folder);
-            made?
-        }
-        None if !path.exists() && !composition.contains(['.', '/']) => {
-            let names = compositions::ALL.iter().map(|(name, _)| *name);
-            let near = mlx_core::diagnostics::nearest(composition, names.clone());
-            let known = mlx_core::diagnostics::listing(names);
-            let found = Diagnostic::error(
-                Code::Unreadable,
-                format!("there is no file and no composition `{}`", composition.escape_debug()),
-            );
-            let found = match near {
-                Some(near) => found.help(format!("did you mean `{near}`?")),
-                None => found.help(format!("the compositions of the catalogue are {known}")),
-            };
-            return Err(Error::from_diagnostics("the composition", vec![found]));
-        }
-        None => generate::compose(&project, &catalogue, &path, &options)?,
+    let source = match compositions::get(composition) {
+        _ if path.exists() => CompositionSource::File(&path),
+        Some(yaml) => CompositionSource::Text { name: composition, yaml },
+        None => return Err(no_composition(composition)),
     };
-    let next = next_steps(&project, &plan);
+    let plan = generate::compose(&project, &catalogue, source, &options(folders, writing))?;
+    let next = next_steps(session, &project, &plan);
     session.carry_out(&project, &plan, writing, &next)
+}
+
+fn no_composition(name: &str) -> Error {
+    let names = compositions::ALL.iter().map(|(name, _)| *name);
+    let message =
+        format!("there is no file {} here, and no composition of that name", quoted(&name.escape_debug().to_string()));
+    let found = Diagnostic::error(Code::Unreadable, message);
+    let found = match nearest(name, names.clone()) {
+        Some(near) => found.help(format!("did you mean `{near}`?")),
+        None => found,
+    };
+    let found = found.help(format!("the compositions that come with mlx are {}", listing(names)));
+    Error::from_diagnostics("the composition", vec![found]).with_kind(ErrorKind::NotFound)
 }

@@ -3,7 +3,7 @@
 use super::{Session, colored};
 use crate::{
     output::Exit,
-    project::{Installed, Project, ProjectPath},
+    project::{Installed, Project},
     status::{self, FileState},
 };
 use mlx_core::{
@@ -11,12 +11,13 @@ use mlx_core::{
     diagnostics::{listing, nearest},
     json,
 };
-use similar::TextDiff;
-use std::io;
+use std::{collections::BTreeSet, io};
 
 pub(super) fn status(session: &mut Session<'_>, check: bool) -> Result<Exit> {
-    let catalogue = session.catalogue()?;
     let project = session.project()?;
+    let catalogues = session.catalogues(&project)?;
+    session.output.warn(&catalogues.warnings());
+    let catalogue = catalogues.catalogue;
     let available = |installed: &Installed| Some(catalogue.find(&installed.component).ok()?.version.clone());
     let status = status::status(&project, available)?;
     let exit = if check && !status.is_current() { Exit::OutOfDate } else { Exit::Done };
@@ -74,34 +75,18 @@ pub(super) fn named<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'
 
 pub(super) fn diff(session: &mut Session<'_>, names: &[String]) -> Result<Exit> {
     let project = session.project()?;
-    let mut text = String::new();
-    let mut files = Vec::new();
-    for file in named(&project, names)?.into_iter().flat_map(|entry| &entry.files) {
-        let Some(base) = project.read(&ProjectPath::base(&file.base))? else { continue };
-        let now = project.read(&file.path)?;
-        if now.as_deref() == Some(&base[..]) {
-            continue;
-        }
-        files.push(file.path.to_string());
-        let (Ok(before), Ok(after)) = (String::from_utf8(base), String::from_utf8(now.clone().unwrap_or_default()))
-        else {
-            text.push_str(&format!("{} is no text, and differs\n", file.path));
-            continue;
-        };
-        let to = if now.is_some() { format!("b/{}", file.path) } else { "/dev/null".to_owned() };
-        let diff = TextDiff::from_lines(&before, &after);
-        text.push_str(&diff.unified_diff().header(&format!("a/{}", file.path), &to).to_string());
-    }
+    let wanted: BTreeSet<String> = named(&project, names)?.into_iter().map(Installed::id).collect();
+    let text = status::diff(&project, |entry| wanted.contains(&entry.id()))?;
     if session.output.json {
-        session.output.document(
-            "diff",
-            if files.is_empty() { "nothing" } else { "done" },
-            json!({"files": files, "diff": text}),
-        )?;
-    } else {
-        let text = if session.output.colors(&io::stdout()) { colored(&text) } else { text };
-        session.output.text(&text)?;
+        let word = if text.is_empty() { "nothing" } else { "done" };
+        session.output.document("diff", word, json!({ "diff": text }))?;
+        return Ok(Exit::Done);
     }
+    if text.is_empty() {
+        session.output.say("nothing was changed by hand");
+    }
+    let text = if session.output.colors(&io::stdout()) { colored(&text) } else { text };
+    session.output.text(&text)?;
     Ok(Exit::Done)
 }
 

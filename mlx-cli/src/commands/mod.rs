@@ -3,6 +3,7 @@
 mod apply;
 mod browse;
 mod catalog;
+mod catalogues;
 mod check;
 mod doctor;
 mod explain;
@@ -15,8 +16,9 @@ use crate::{
     arguments::{Arguments, Command, Global, Writing},
     output::{Exit, Output},
     plan::Plan,
-    project::Project,
+    project::{LOCK_FILE, Project},
 };
+use catalogues::Catalogues;
 use mlx_components::catalogue::Catalogue;
 use mlx_core::{Context, Result, json};
 use std::{
@@ -29,6 +31,8 @@ use std::{
 pub(crate) struct Session<'a> {
     global: &'a Global,
     output: Output<'a>,
+    /// The name of the command, as it is in JSON.
+    command: &'static str,
 }
 
 impl Session<'_> {
@@ -39,13 +43,18 @@ impl Session<'_> {
         std::path::absolute(folder).with_context(|| format!("the folder {shown}"))
     }
 
-    /// The catalogue that comes with the command, under those that were named.
+    fn named_catalogues(&self) -> Result<catalogues::Named> {
+        catalogues::named(&self.folder()?, &self.global.catalogs)
+    }
+
+    /// All components, for a command that needs no project.
     fn catalogue(&self) -> Result<Cow<'static, Catalogue>> {
-        let mut catalogue = Cow::Borrowed(Catalogue::embedded()?);
-        for folder in &self.global.catalogs {
-            catalogue = Cow::Owned(catalogue.overlaid(Catalogue::open(&self.folder()?.join(folder))?));
-        }
-        Ok(catalogue)
+        catalogues::anywhere(&self.folder()?, self.named_catalogues()?)
+    }
+
+    /// The components for a project.
+    fn catalogues(&self, project: &Project) -> Result<Catalogues> {
+        Catalogues::of(project.root(), project.lock(), self.named_catalogues()?)
     }
 
     /// The project of the folder. An interrupted change is finished, or undone, first.
@@ -54,71 +63,78 @@ impl Session<'_> {
         self.recover(&folder)?;
         let project = Project::find(&folder)?;
         if project.found_below() {
-            self.output.say(format_args!("in {}", shown(project.root(), &folder)));
+            self.output.say(format_args!("in {}", catalogues::relative(&folder, project.root())));
         }
         Ok(project)
     }
 
+    /// Finishes or undoes what was interrupted in the project of a folder, which may be its only sub-folder with one.
     fn recover(&mut self, folder: &Path) -> Result<Option<transaction::Recovered>> {
-        let recovered = transaction::recover(folder)?;
+        let is_project =
+            |folder: &Path| folder.join(LOCK_FILE).symlink_metadata().is_ok() || transaction::has_traces(folder);
+        let mut at = folder.to_owned();
+        if !folder.ancestors().any(is_project) {
+            let inner = folder.read_dir().into_iter().flatten().filter_map(|entry| Some(entry.ok()?.path()));
+            let inner: Vec<PathBuf> = inner.filter(|folder| is_project(folder)).collect();
+            match &inner[..] {
+                [only] => at.clone_from(only),
+                _ => return Ok(None),
+            }
+        }
+        let recovered = transaction::recover(&at)?;
         if let Some(change) = &recovered {
             let what = if change.finished { "was finished" } else { "was undone" };
-            self.output.say(format_args!("`{}` had been interrupted, and {what}", change.command));
+            self.output.say(format_args!("`mlx {}` had been interrupted, and {what}", change.command));
         }
         Ok(recovered)
     }
 
-    /// Shows, keeps or carries out a plan, as the user wishes.
+    /// Shows, keeps or carries out a plan, as the user wishes. `next` has lines that the user may enter then.
     fn carry_out(&mut self, project: &Project, plan: &Plan, writing: &Writing, next: &[String]) -> Result<Exit> {
-        let name = plan.command.split_whitespace().next().unwrap_or_default().to_owned();
         self.output.warn(&plan.warnings);
         if let Some(file) = &writing.plan {
             let path = self.folder()?.join(file);
             std::fs::write(&path, format!("{:#}\n", plan.to_json()))
                 .with_context(|| format!("writing the plan to {}", file.display()))?;
-            self.output.say(format_args!("carry it out with `mlx apply {}`", file.display()));
-            return self.planned(&name, plan, project, false);
+            let exit = self.planned(plan, project, writing.diff)?;
+            self.output.say(format_args!(
+                "next: {}",
+                here(&format!("mlx apply {}", quoted(&file.display().to_string())), self.global)
+            ));
+            return Ok(exit);
         }
         if writing.dry_run || writing.diff {
-            return self.planned(&name, plan, project, writing.diff);
+            return self.planned(plan, project, writing.diff);
         }
         transaction::apply(project, plan)?;
-        let exit = if plan.conflicts.is_empty() { Exit::Done } else { Exit::Conflicts };
+        let exit = exit_of(plan);
         if self.output.json {
             let status = match exit {
                 Exit::Conflicts => "conflicts",
                 _ if plan.is_empty() => "nothing",
                 _ => "done",
             };
-            self.output.document(&name, status, json!({"plan": plan.to_json(), "next": next}))?;
+            self.output.document(self.command, status, json!({"plan": plan.to_json(), "next": next}))?;
             return Ok(exit);
         }
-        if plan.is_empty() && plan.notes.is_empty() {
-            self.output.say("nothing to do");
-            return Ok(exit);
-        }
-        self.output.say(plan.summary().trim_end());
+        self.output.say(summary(plan).trim_end());
         for line in next {
             self.output.say(format_args!("next: {line}"));
         }
         Ok(exit)
     }
 
-    fn planned(&mut self, name: &str, plan: &Plan, project: &Project, diff: bool) -> Result<Exit> {
-        let exit = if plan.conflicts.is_empty() { Exit::Done } else { Exit::Conflicts };
+    fn planned(&mut self, plan: &Plan, project: &Project, diff: bool) -> Result<Exit> {
+        let exit = exit_of(plan);
         if self.output.json {
             let mut fields = json!({"plan": plan.to_json()});
             if diff && let Some(fields) = fields.as_object_mut() {
                 fields.insert("diff".to_owned(), plan.diff(|path| project.read(path))?.into());
             }
-            self.output.document(name, "planned", fields)?;
+            self.output.document(self.command, "planned", fields)?;
             return Ok(exit);
         }
-        if plan.is_empty() && plan.notes.is_empty() {
-            self.output.line("nothing to do")?;
-        } else {
-            self.output.text(&plan.summary())?;
-        }
+        self.output.text(&summary(plan))?;
         if diff {
             let text = plan.diff(|path| project.read(path))?;
             let text = if self.output.colors(&io::stdout()) { colored(&text) } else { text };
@@ -128,12 +144,42 @@ impl Session<'_> {
     }
 }
 
-/// A path as the user would type it from a folder.
-fn shown(path: &Path, folder: &Path) -> String {
-    match path.strip_prefix(folder) {
-        Ok(inner) if inner.as_os_str().is_empty() => ".".to_owned(),
-        Ok(inner) => inner.display().to_string(),
-        Err(_) => path.display().to_string(),
+fn exit_of(plan: &Plan) -> Exit {
+    if plan.conflicts.is_empty() { Exit::Done } else { Exit::Conflicts }
+}
+
+/// The plan for people.
+fn summary(plan: &Plan) -> String {
+    match plan.is_empty() && plan.notes.is_empty() {
+        true => "nothing to do\n".to_owned(),
+        false => plan.summary(),
+    }
+}
+
+/// A command line that does, from where the user stands, what `line` does in `folder`.
+fn from_here(folder: &Path, line: &str) -> String {
+    let way = std::env::current_dir()
+        .map_or_else(|_| folder.display().to_string(), |here| catalogues::relative(&here, folder));
+    match way.as_str() {
+        "." => line.to_owned(),
+        way => format!("cd {} && {line}", quoted(way)),
+    }
+}
+
+/// A command line of `mlx` for the folder that this one was told to act in.
+fn here(line: &str, global: &Global) -> String {
+    match &global.directory {
+        Some(folder) => line.replacen("mlx", &format!("mlx -C {}", quoted(&folder.display().to_string())), 1),
+        None => line.to_owned(),
+    }
+}
+
+/// A word for a shell.
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "-_./\\:~+@%".contains(c);
+    match !word.is_empty() && word.chars().all(plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', "'\\''")),
     }
 }
 
@@ -179,7 +225,7 @@ pub(crate) fn name(command: &Command) -> &'static str {
 
 /// Runs a command.
 pub(crate) fn run<'a>(arguments: &'a Arguments, output: Output<'a>) -> Result<Exit> {
-    let mut session = Session { global: &arguments.global, output };
+    let mut session = Session { global: &arguments.global, output, command: name(&arguments.command) };
     let session = &mut session;
     match &arguments.command {
         Command::Init { name, mlx_source, answers, writing } => {

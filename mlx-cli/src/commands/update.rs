@@ -1,6 +1,6 @@
 //! What changes components that are there: `mlx update`, `mlx remove`.
 
-use super::{Session, inspect::named};
+use super::{Session, catalogues::Catalogues, here, inspect::named};
 use crate::{
     arguments::Writing,
     generate::{self, Options},
@@ -9,39 +9,52 @@ use crate::{
     remove as removal, update as merging,
 };
 use mlx_components::catalogue::Catalogue;
-use mlx_core::{Diagnostic, Result, diagnostics::Code};
+use mlx_core::{Diagnostic, Error, Result, diagnostics::Code};
 
 pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writing) -> Result<Exit> {
-    let catalogue = session.catalogue()?;
     let project = session.project()?;
+    let Catalogues { catalogue, folders, gone } = session.catalogues(&project)?;
     let mut tree = project.tree();
     let mut entries = Vec::new();
+    let mut found = Vec::new();
     for entry in named(&project, names)? {
-        match catalogue.find(&entry.component) {
-            Err(_) => tree.warn(
-                Diagnostic::warning(
-                    Code::UnknownComponent,
-                    format!("`{}` is in no catalogue any more", entry.component),
-                )
-                .help("it stays as it is; name the folder that it came from with --catalog DIR"),
-            ),
-            Ok(component) if component.version < entry.version => {
-                let (id, is, has) = (entry.id(), &entry.version, &component.version);
-                tree.note(format!("{id} is of version {is}, and the catalogue has {has}: it stays as it is"));
+        let Ok(component) = catalogue.find(&entry.component) else {
+            match gone.get(&entry.component) {
+                Some(why) if !found.contains(why) => found.push(why.clone()),
+                Some(_) => {}
+                None => tree.warn(
+                    Diagnostic::warning(
+                        Code::UnknownComponent,
+                        format!("`{}` is in no catalogue any more", entry.component),
+                    )
+                    .help("it stays as it is; name the folder that it is in with `--catalog DIR`"),
+                ),
             }
-            Ok(component) if component.version == entry.version && component.sha256() == entry.sha256 => {}
-            Ok(_) => entries.push(entry.clone()),
+            continue;
+        };
+        // Where the component is now.
+        let entry = Installed { catalogue: folders.get(&component.name).cloned(), ..entry.clone() };
+        if component.version < entry.version {
+            let (id, is, has) = (entry.id(), &entry.version, &component.version);
+            tree.note(format!("{id} is of version {is}, and the catalogue has {has}: it stays as it is"));
+        } else if component.version != entry.version || component.sha256() != entry.sha256 {
+            entries.push(entry);
+        } else {
+            tree.lock_mut().put(entry);
         }
+    }
+    if !found.is_empty() {
+        return Err(Error::from_diagnostics("the catalogue", found));
     }
     let options = Options { format: !writing.no_fmt, ..Options::default() };
     let generated = generate::regenerate(&mut tree, &catalogue, &entries, &options)?;
     merging::update(&mut tree, generated)?;
-    let plan = merging::into_plan(tree, "update")?;
+    let plan = merging::into_plan(tree, session.command)?;
     let next = match plan.conflicts.is_empty() {
         true => Vec::new(),
         false => vec![
-            "resolve the conflicts, then mlx update --continue".to_owned(),
-            "or mlx update --abort, which puts everything back".to_owned(),
+            here("mlx update --continue  # once the conflicts are resolved", session.global),
+            here("mlx update --abort  # puts everything back", session.global),
         ],
     };
     session.carry_out(&project, &plan, writing, &next)
@@ -66,8 +79,8 @@ fn needs(catalogue: &Catalogue, entry: &Installed) -> Vec<String> {
 }
 
 pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -> Result<Exit> {
-    let catalogue = session.catalogue()?;
     let project = session.project()?;
+    let catalogue = session.catalogues(&project)?.catalogue;
     let mut tree = project.tree();
     // Aliases are for people; the lock has names.
     let name = catalogue.find(name).map_or(name, |component| &component.name);

@@ -1,25 +1,58 @@
 //! The components and plugins that a composition file names.
 
 use super::{
-    Extra, Request,
+    CompositionSource, Extra, Request,
     resolve::{Resolver, is_reference},
 };
 use crate::project::Lock;
 use mlx_components::catalogue::{Catalogue, ComponentKind};
 use mlx_core::{
     Composition, Diagnostic, Error, Result,
-    diagnostics::{Code, Location, Severity, listing, nearest},
+    diagnostics::{Code, Location, Severity, Source, listing, nearest},
     value::{self, Node},
 };
-use std::{collections::BTreeMap, path::Path};
+use std::collections::BTreeMap;
 
 /// The keys of an entry that say which plugin it is, and its settings.
 const KNOWN: [&str; 4] = ["type", "name", "id", "config"];
 
-/// A request for each component and each plugin of the file. What excludes each other is refused.
-pub(super) fn requests(catalogue: &Catalogue, file: &Path, lock: &Lock) -> Result<Vec<Request>> {
-    let composition = Composition::from_path(file)?;
-    let refused = |found: Vec<Diagnostic>| Error::from_diagnostics(file.display(), found);
+/// A request for each component and each plugin of the composition. What excludes each other is refused.
+pub(super) fn requests(catalogue: &Catalogue, source: CompositionSource<'_>, lock: &Lock) -> Result<Vec<Request>> {
+    match source {
+        CompositionSource::File(path) => {
+            let composition = Composition::from_path(path)?;
+            let refused = |found| Error::from_diagnostics(path.display(), found);
+            let document = value::read_file(path).map_err(refused)?;
+            read(catalogue, &composition, &document, lock).map_err(refused)
+        }
+        CompositionSource::Text { name, yaml } => {
+            let composition = Composition::from_yaml(yaml)?;
+            let source = Source::new(name, yaml);
+            // What a text is called is not known to the composition; the positions are the same.
+            let named = |location: &mut Option<Location>| {
+                location.iter_mut().for_each(|location| location.source = source.clone());
+            };
+            let refused = |mut found: Vec<Diagnostic>| {
+                found.iter_mut().for_each(|found| {
+                    named(&mut found.location);
+                    found.related.iter_mut().for_each(|related| named(&mut related.location));
+                });
+                Error::from_diagnostics(name, found)
+            };
+            let document = value::yaml::parse(&source).map_err(refused)?;
+            let mut requests = read(catalogue, &composition, &document, lock).map_err(refused)?;
+            requests.iter_mut().for_each(|request| named(&mut request.location));
+            Ok(requests)
+        }
+    }
+}
+
+fn read(
+    catalogue: &Catalogue,
+    composition: &Composition,
+    document: &Node,
+    lock: &Lock,
+) -> Result<Vec<Request>, Vec<Diagnostic>> {
     let mut found: Vec<Diagnostic> =
         composition.problems().iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
     let mut requests = Vec::new();
@@ -27,7 +60,6 @@ pub(super) fn requests(catalogue: &Catalogue, file: &Path, lock: &Lock) -> Resul
         requests.push(Request { location: name.location.clone(), ..Request::of(name.value.clone()) });
     }
     // Which other keys an entry has is for the program that runs it; they are carried over as they are.
-    let document = value::read_file(file).map_err(refused)?;
     let entries: Vec<&Node> = document.as_map().and_then(|map| map.get("plugins")).map_or_else(Vec::new, items);
     let resolver = Resolver::new(catalogue, lock);
     for (index, entry) in composition.plugins().iter().enumerate() {
@@ -99,7 +131,7 @@ pub(super) fn requests(catalogue: &Catalogue, file: &Path, lock: &Lock) -> Resul
     }
     match found.is_empty() {
         true => Ok(requests),
-        false => Err(refused(found)),
+        false => Err(found),
     }
 }
 

@@ -18,16 +18,17 @@ pub use render::{Instance, MlxOrigin, RenderedFile, Rendering, Subject, Surround
 use crate::{
     manifest::{self, Origin},
     plan::Plan,
-    project::{Installed, LOCK_FILE, Lock, MlxSource, Project, ProjectPath, Tree},
+    project::{Installed, LOCK_FILE, Lock, MlxSource, Project, ProjectPath, Sha256, Tree},
     update,
 };
-use mlx_components::catalogue::Catalogue;
+use mlx_components::catalogue::{Catalogue, Component};
 use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, Location},
 };
 use resolve::{Resolved, Resolver};
 use semver::VersionReq;
+use similar::TextDiff;
 use std::{collections::BTreeMap, path::Path};
 
 /// A component, or a plugin, that is asked for.
@@ -65,13 +66,13 @@ pub struct Options {
     pub format: bool,
     /// Where the mlx crates of a new project come from.
     pub origin: Option<MlxOrigin>,
-    /// The local catalogue that lies over the one that is built in, as the lock is to record it.
-    pub overlay: Option<String>,
+    /// The folder of each component that is not built in, as the lock is to record it.
+    pub folders: BTreeMap<String, String>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { format: true, origin: None, overlay: None }
+        Options { format: true, origin: None, folders: BTreeMap::new() }
     }
 }
 
@@ -187,12 +188,31 @@ pub fn add(project: &Project, catalogue: &Catalogue, request: &Request, options:
     generate(project, catalogue, std::slice::from_ref(request), options, "add")
 }
 
-/// The plan that adds all components and plugins of a composition file to a project.
+/// Where a composition is read from.
+#[derive(Clone, Copy, Debug)]
+pub enum CompositionSource<'s> {
+    /// A file, with those that it includes.
+    File(&'s Path),
+    /// A text in YAML, such as one of [`mlx_components::compositions`], and what messages call it.
+    Text {
+        /// Its name.
+        name: &'s str,
+        /// The text.
+        yaml: &'s str,
+    },
+}
+
+/// The plan that adds all components and plugins of a composition to a project.
 ///
 /// # Errors
 /// As of [`add`], with the places in the file; plugins that exclude each other; a file that is no composition.
-pub fn compose(project: &Project, catalogue: &Catalogue, file: &Path, options: &Options) -> Result<Plan> {
-    let requests = compose::requests(catalogue, file, project.lock())?;
+pub fn compose(
+    project: &Project,
+    catalogue: &Catalogue,
+    source: CompositionSource<'_>,
+    options: &Options,
+) -> Result<Plan> {
+    let requests = compose::requests(catalogue, source, project.lock())?;
     generate(project, catalogue, &requests, options, "compose")
 }
 
@@ -240,7 +260,7 @@ fn generate(
     for (rendering, requested) in renderings {
         let installed = Installed {
             requested,
-            catalogue: options.overlay.clone(),
+            catalogue: options.folders.get(&rendering.subject.component.name).cloned(),
             ..Installed::new(rendering.subject.component.name.clone(), rendering.subject.component.version.clone())
         };
         place::place(&mut tree, &rendering, installed, &around, &mut found)?;
@@ -284,6 +304,60 @@ pub fn regenerate(
     }
     format_all(tree, renderings.iter_mut(), options)?;
     Ok(entries.iter().zip(&renderings).map(|(entry, new)| refresh::generated(entry, new, &around)).collect())
+}
+
+/// A line of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TemplateLine {
+    /// The file of the template in the catalogue: `api-serving/templates/app.rs.template`.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+}
+
+/// Which line of which template made a line of a file, counted from 1. `None` where the line is not as it was made, or the
+/// catalogue no longer has the component as it was.
+///
+/// # Errors
+/// As of [`Project::read`].
+pub fn template_line(
+    project: &Project,
+    catalogue: &Catalogue,
+    path: &ProjectPath,
+    line: usize,
+) -> Result<Option<TemplateLine>> {
+    let Some((entry, file)) = project.lock().owner(path) else { return Ok(None) };
+    let same = |component: &&Component| component.version == file.version && component.sha256() == entry.sha256;
+    let Some(component) = catalogue.find(&entry.component).ok().filter(same) else { return Ok(None) };
+    let Some(now) = project.read(path)?.and_then(|content| String::from_utf8(content).ok()) else { return Ok(None) };
+    let around = Surroundings {
+        project: project.lock().project.name.clone(),
+        components: entry.components.clone(),
+        origin: origin(&project.tree(), &Options::default())?,
+    };
+    let subject = refresh::subject(component, entry);
+    // What cannot be rendered any more has no lines.
+    let rendered = render::render_file(catalogue, &subject, &around, &file.template, file.target());
+    let Ok(Some((source, rendered))) = rendered else { return Ok(None) };
+    if Sha256::of(&rendered.text) != file.rendered {
+        return Ok(None);
+    }
+    // Formatting, and changes by hand, leave most lines alone.
+    let diff = TextDiff::from_lines(rendered.text.as_str(), now.as_str());
+    let unchanged = diff.iter_all_changes().find(|change| change.new_index() == Some(line.saturating_sub(1)));
+    let made = unchanged.and_then(|change| change.old_index()).and_then(|index| rendered.template_line(index + 1));
+    Ok(made.map(|line| TemplateLine { file: source.name().to_owned(), line }))
+}
+
+/// What is wrong with the name of a plugin.
+///
+/// # Errors
+/// [`Code::BadAnswer`] for a name that would not compile.
+pub fn check_plugin_name(catalogue: &Catalogue, name: &str) -> Result<()> {
+    match names::plugin(name, &names::types(catalogue)) {
+        None => Ok(()),
+        Some(found) => Err(Error::from_diagnostics("the plugin", vec![found])),
+    }
 }
 
 /// Formats the Rust files of all renderings with one call of rustfmt, as the project's `rustfmt.toml` says.

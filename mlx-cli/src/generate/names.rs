@@ -127,6 +127,12 @@ pub(super) fn plugin(name: &str, types: &[String]) -> Option<Diagnostic> {
     Some(refused("plugin", name, fault).help(format!("a longer name will do: `my-{name}`")))
 }
 
+/// The traits of the plugin types, as Rust has them.
+pub(super) fn types(catalogue: &Catalogue) -> Vec<String> {
+    let kinds = catalogue.components().flat_map(|component| &component.generates_plugin_types);
+    kinds.map(|kind| case::upper_camel(kind)).collect()
+}
+
 /// Small letters, digits, and single hyphens between them.
 fn kebab(of: &str, name: &str) -> Option<Diagnostic> {
     let length = name.chars().count();

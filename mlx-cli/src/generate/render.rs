@@ -7,8 +7,8 @@ use crate::{
     project::{LockedEdit, ProjectPath, Sha256},
 };
 use mlx_components::catalogue::{self, Catalogue, Component, render};
-use mlx_core::{Diagnostic, JsonValue, Result, json};
-use std::collections::BTreeMap;
+use mlx_core::{Diagnostic, JsonValue, Result, diagnostics::Source, json};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// What all of a project's renders have in common.
 #[derive(Clone, Debug)]
@@ -99,21 +99,7 @@ pub struct RenderedFile {
 /// What is wrong with the answers; a template that fails, with its position; a target that is no safe path.
 pub fn render<'c>(catalogue: &'c Catalogue, subject: Subject<'c>, around: &Surroundings) -> Result<Rendering<'c>> {
     let component = subject.component;
-    let mut context = component.context(&subject.answers)?;
-    context.insert(
-        "project".to_owned(),
-        json!({
-            "name": around.project,
-            "crate_name": catalogue::case::snake(&around.project),
-            "version": "0.1.0",
-        }),
-    );
-    context.insert("mlx".to_owned(), json!({"version": env!("CARGO_PKG_VERSION")}));
-    context.insert("components".to_owned(), json!(around.components));
-    if let Some(instance) = &subject.instance {
-        context.insert("plugin".to_owned(), plugin_context(component, instance));
-    }
-    let context = JsonValue::Object(context);
+    let context = context(&subject, around)?;
     let none = catalogue::Cargo::default();
     let (templates, edits, cargo) = match (&subject.instance, &component.plugin) {
         (None, _) => (&component.templates[..], &component.edits[..], &component.cargo),
@@ -159,6 +145,49 @@ pub fn render<'c>(catalogue: &'c Catalogue, subject: Subject<'c>, around: &Surro
         path: main.path.to_string(),
     });
     Ok(Rendering { subject, files, edits: entries, crates, listed })
+}
+
+/// What templates are given.
+fn context(subject: &Subject<'_>, around: &Surroundings) -> Result<JsonValue> {
+    let component = subject.component;
+    let mut context = component.context(&subject.answers)?;
+    context.insert(
+        "project".to_owned(),
+        json!({
+            "name": around.project,
+            "crate_name": catalogue::case::snake(&around.project),
+            "version": "0.1.0",
+        }),
+    );
+    context.insert("mlx".to_owned(), json!({"version": env!("CARGO_PKG_VERSION")}));
+    context.insert("components".to_owned(), json!(around.components));
+    if let Some(instance) = &subject.instance {
+        context.insert("plugin".to_owned(), plugin_context(component, instance));
+    }
+    Ok(JsonValue::Object(context))
+}
+
+/// The template of a file with its text, and what it makes, which knows which line comes from where.
+pub(super) fn render_file<'c>(
+    catalogue: &'c Catalogue,
+    subject: &Subject<'c>,
+    around: &Surroundings,
+    template: &str,
+    target: &ProjectPath,
+) -> Result<Option<(&'c Arc<Source>, render::Rendered)>> {
+    let component = subject.component;
+    let context = context(subject, around)?;
+    let templates = match &subject.instance {
+        None => &component.templates[..],
+        Some(_) => component.plugin.as_ref().map_or(&[][..], |plugin| &plugin.templates),
+    };
+    for candidate in templates.iter().filter(|candidate| *candidate.name == *template) {
+        if candidate.applies(&context)? && candidate.path(&context)? == target.as_str() {
+            let source = candidate.source(component, catalogue, &context)?;
+            return Ok(Some((source, render::render(source, &context)?)));
+        }
+    }
+    Ok(None)
 }
 
 fn plugin_context(component: &Component, instance: &Instance) -> JsonValue {

@@ -223,13 +223,7 @@ impl<'c, 'l> Resolver<'c, 'l> {
             self.report(Code::MissingAnswer, format!("a plugin of type `{kind}` needs a name"), help);
             return Err(());
         };
-        let types: Vec<String> = self
-            .catalogue
-            .components()
-            .flat_map(|component| &component.generates_plugin_types)
-            .map(|kind| case::upper_camel(kind))
-            .collect();
-        match names::plugin(&name, &types) {
+        match names::plugin(&name, &names::types(self.catalogue)) {
             None => Ok(Some(name)),
             Some(found) => {
                 self.found.push(found);

@@ -2,7 +2,7 @@
 
 use mlx_cli::{
     apply,
-    generate::{self, MlxOrigin, Options, Request},
+    generate::{self, CompositionSource, MlxOrigin, Options, Request},
     plan::Plan,
     project::{Project, ProjectPath},
 };
@@ -16,7 +16,7 @@ use std::{
 
 /// Without rustfmt, which not every machine has, and which costs more than everything else.
 fn options() -> Options {
-    Options { format: false, origin: Some(MlxOrigin::Path("/mlx".to_owned())), overlay: None }
+    Options { format: false, origin: Some(MlxOrigin::Path("/mlx".to_owned())), ..Options::default() }
 }
 
 fn request(component: &str) -> Request {
@@ -412,7 +412,7 @@ fn a_composition_brings_components_and_plugins_at_once() {
     let file = place.root.join("../stack.yaml");
     let compose = |text: &str| {
         fs::write(&file, text).unwrap();
-        generate::compose(&place.project(), &place.catalogue, &file, &options())
+        generate::compose(&place.project(), &place.catalogue, CompositionSource::File(&file), &options())
     };
     let before = place.all();
     let error = compose(

@@ -103,6 +103,12 @@ impl Catalogue {
         catalogue
     }
 
+    /// Leaves the components out whose names are not to be kept.
+    pub fn retain(&mut self, mut keep: impl FnMut(&str) -> bool) {
+        self.components.retain(|name, _| keep(name));
+        self.aliases.retain(|_, name| self.components.contains_key(name));
+    }
+
     /// The components, in the order of their names.
     pub fn components(&self) -> impl Iterator<Item = &Component> {
         self.components.values().filter_map(|entry| entry.component().ok())
