@@ -176,6 +176,10 @@ pub fn diff(project: &Project, wanted: impl Fn(&Installed) -> bool) -> Result<St
         let from = format!("a/{path}");
         let to = found.content.as_ref().map_or("/dev/null".to_owned(), |_| format!("b/{}", found.path()));
         let now = without_entries(project.lock(), found.target(), found.content.as_deref().unwrap_or_default());
+        let now = match path.as_str() {
+            update::MANIFEST => without_crates(project.lock(), path, &now, base),
+            _ => now,
+        };
         if found.was_moved() {
             let _ = write!(text, "diff --git {from} {to}\nrename from {path}\nrename to {}\n", found.path());
         }
@@ -376,7 +380,7 @@ fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) 
         return content.to_vec();
     };
     let crates: BTreeSet<&String> = lock.components.iter().flat_map(|installed| &installed.dependencies).collect();
-    for name in crates {
+    for name in &crates {
         for section in [Section::Normal, Section::Dev, Section::Build] {
             // What is no TOML is the user's.
             if let (Ok(Some(without)), Ok(None)) =
@@ -386,7 +390,29 @@ fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) 
             }
         }
     }
-    text.into_bytes()
+    without_shared(&text, base, &crates).unwrap_or(text).into_bytes()
+}
+
+/// A manifest without what crates leave when they are taken out: the versions for all packages, and tables that held nothing else.
+fn without_shared(text: &str, base: &str, crates: &BTreeSet<&String>) -> Option<String> {
+    let mut document: toml_edit::DocumentMut = text.parse().ok()?;
+    let base: toml_edit::DocumentMut = base.parse().ok()?;
+    let shared = |document: &toml_edit::DocumentMut, name: &str| {
+        document.get("workspace")?.get("dependencies")?.get(name).map(|_| ())
+    };
+    for name in crates.iter().filter(|name| shared(&base, name).is_none()) {
+        if let Some(table) = document.get_mut("workspace").and_then(|item| item.get_mut("dependencies")) {
+            table.as_table_like_mut().and_then(|table| table.remove(name));
+        }
+    }
+    for section in [Section::Normal, Section::Dev, Section::Build] {
+        let key = section.key();
+        let is_empty = |table: &dyn toml_edit::TableLike| table.is_empty();
+        if base.get(key).is_none() && document.get(key).and_then(|item| item.as_table_like()).is_some_and(is_empty) {
+            document.remove(key);
+        }
+    }
+    Some(document.to_string())
 }
 
 fn same_text(a: &[u8], b: &[u8]) -> bool {

@@ -126,7 +126,14 @@ pub(super) fn info(session: &mut Session<'_>, name: &str) -> Result<Exit> {
     let variables: Vec<(&str, &Variable)> = component.variables.iter().collect();
     let settings: Vec<(&str, &Variable)> = component.config_schema.iter().collect();
     let templates = || component.templates.iter().chain(component.plugin.iter().flat_map(|plugin| &plugin.templates));
-    let dependencies: Vec<String> = component.dependencies.iter().map(|d| format!("{}@{}", d.name, d.range)).collect();
+    let dependencies: Vec<String> = component
+        .dependencies
+        .iter()
+        .map(|needed| match needed.range == semver::VersionReq::STAR {
+            true => needed.name.to_string(),
+            false => format!("{}@{}", needed.name, needed.range),
+        })
+        .collect();
     let conflicts: Vec<String> = component.conflicts_with.iter().map(ToString::to_string).collect();
     if session.output.json {
         let mut entry = summary(&catalogue, component);
@@ -177,7 +184,8 @@ pub(super) fn info(session: &mut Session<'_>, name: &str) -> Result<Exit> {
         session.output.line("\nFiles")?;
         for template in templates() {
             let when = template.when.as_ref().map_or_else(String::new, |when| format!("  (where {when})"));
-            session.output.line(format_args!("  {}{when}", template.target))?;
+            let target = template.target.replace("{{ plugin.module }}", "NAME");
+            session.output.line(format_args!("  {target}{when}"))?;
         }
     }
     Ok(Exit::Done)

@@ -7,8 +7,8 @@ use crate::{
     status::{self, FileState},
 };
 use mlx_core::{
-    Error, Result,
-    diagnostics::{listing, nearest},
+    Diagnostic, Error, ErrorKind, Result,
+    diagnostics::{Code, listing, nearest, quoted},
     json,
 };
 use std::{collections::BTreeSet, io};
@@ -56,19 +56,27 @@ pub(super) fn status(session: &mut Session<'_>, check: bool) -> Result<Exit> {
 pub(super) fn named<'p>(project: &'p Project, names: &[String]) -> Result<Vec<&'p Installed>> {
     let entries = &project.lock().components;
     let is = |entry: &Installed, name: &str| {
-        let vendor = entry.component.rsplit('/').next();
-        entry.component == name || entry.instance.as_deref() == Some(name) || entry.id() == name || vendor == Some(name)
+        let (section, vendor) = entry.component.split_once('/').unzip();
+        [Some(entry.component.as_str()), entry.instance.as_deref(), section, vendor].contains(&Some(name))
+            || entry.id() == name
     };
-    for name in names {
-        if !entries.iter().any(|entry| is(entry, name)) {
-            let known = || entries.iter().flat_map(|e| [Some(e.component.as_str()), e.instance.as_deref()]).flatten();
-            let shown = name.escape_debug();
-            let help = match nearest(name, known()) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("it has {}", listing(known())),
-            };
-            return Err(Error::not_found(format!("the project has no `{shown}`; {help}")));
-        }
+    let mut found = Vec::new();
+    for name in names.iter().filter(|name| !entries.iter().any(|entry| is(entry, name))) {
+        let known: BTreeSet<&str> = entries
+            .iter()
+            .flat_map(|entry| [Some(entry.component.as_str()), entry.instance.as_deref()])
+            .flatten()
+            .collect();
+        let shown = quoted(&name.escape_debug().to_string());
+        let missing = Diagnostic::error(Code::NotInstalled, format!("the project has no {shown}"));
+        let missing = match nearest(name, known.iter().copied()) {
+            Some(near) => missing.help(format!("did you mean `{near}`?")),
+            None => missing,
+        };
+        found.push(missing.help(format!("it has {}", listing(known))));
+    }
+    if !found.is_empty() {
+        return Err(Error::from_diagnostics("the project", found).with_kind(ErrorKind::NotFound));
     }
     Ok(entries.iter().filter(|entry| names.is_empty() || names.iter().any(|name| is(entry, name))).collect())
 }

@@ -150,7 +150,11 @@ fn exit_of(plan: &Plan) -> Exit {
 
 /// The plan for people.
 fn summary(plan: &Plan) -> String {
-    match plan.is_empty() && plan.notes.is_empty() {
+    let only_noted = plan.visible().all(|operation| operation.path.as_str() == LOCK_FILE) && !plan.notes.is_empty();
+    if only_noted {
+        return plan.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    }
+    match plan.is_empty() {
         true => "nothing to do\n".to_owned(),
         false => plan.summary(),
     }

@@ -17,7 +17,8 @@ pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writ
     let mut tree = project.tree();
     let mut entries = Vec::new();
     let mut found = Vec::new();
-    for entry in named(&project, names)? {
+    let full = |name: &String| catalogue.find(name).map_or_else(|_| name.clone(), |component| component.name.clone());
+    for entry in named(&project, &names.iter().map(full).collect::<Vec<_>>())? {
         let Ok(component) = catalogue.find(&entry.component) else {
             match gone.get(&entry.component) {
                 Some(why) if !found.contains(why) => found.push(why.clone()),
@@ -82,18 +83,12 @@ pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -
     let project = session.project()?;
     let catalogue = session.catalogues(&project)?.catalogue;
     let mut tree = project.tree();
-    // Aliases are for people; the lock has names.
-    let name = catalogue.find(name).map_or(name, |component| &component.name);
-    let removed = removal::remove(&mut tree, name, |entry| needs(&catalogue, entry))?;
-    for (from, to) in &removed.kept {
-        tree.note(format!("`{from}` was changed by hand: it is kept as `{to}`"));
-    }
-    if !removed.unneeded.is_empty() {
-        tree.note(format!(
-            "nothing needs {} any more: `mlx remove` them too, if you like",
-            removed.unneeded.join(", ")
-        ));
-    }
+    // Aliases, and vendors without their section, are for people; the lock has names.
+    let name = match named(&project, &[name.to_owned()]).as_deref() {
+        Ok([only]) => only.instance.as_ref().unwrap_or(&only.component),
+        _ => catalogue.find(name).map_or(name, |component| &component.name),
+    };
+    removal::remove(&mut tree, name, |entry| needs(&catalogue, entry))?;
     let plan = tree.into_plan("remove")?;
     session.carry_out(&project, &plan, writing, &[])
 }

@@ -71,7 +71,7 @@ impl Project {
                 missing.help(format!("change to one of {}", mlx_core::diagnostics::listing(names)))
             }
         };
-        Err(Error::from_diagnostics("looking for a project", vec![missing]).with_kind(ErrorKind::NotFound))
+        Err(Error::from_diagnostics("the folder", vec![missing]).with_kind(ErrorKind::NotFound))
     }
 
     /// Opens the project in this folder.

@@ -536,9 +536,14 @@ fn every_composition_of_the_catalogue_can_be_composed() {
     let mut composed = Vec::new();
     for (name, text) in mlx_components::compositions::ALL {
         let place = Place::new(Catalogue::embedded().unwrap());
-        let file = place.root.join("../stack.yaml");
-        fs::write(&file, text).unwrap();
-        let compose = || generate::compose(&place.project(), &place.catalogue, &file, &options());
+        let compose = || {
+            generate::compose(
+                &place.project(),
+                &place.catalogue,
+                CompositionSource::Text { name, yaml: text },
+                &options(),
+            )
+        };
         let asked = Composition::from_yaml(text).unwrap();
         if let Some(planned) = asked.plugins().iter().find(|entry| !known(entry.kind.as_str())) {
             // A plugin type of a later version.
