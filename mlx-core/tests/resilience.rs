@@ -1,4 +1,5 @@
 //! Policies between callers and a plugin: each of them in each way it can end, and what becomes of them in a live change.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::HashMap,

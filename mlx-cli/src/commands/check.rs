@@ -146,9 +146,7 @@ pub(super) fn check(session: &mut Session<'_>, test: bool) -> Result<Exit> {
 /// A text without its colours.
 fn plain(text: &str) -> String {
     let mut plain = Vec::new();
-    let mut stream = anstream::StripStream::new(&mut plain);
     // Writing to memory does not fail.
-    let _ = stream.write_all(text.as_bytes());
-    drop(stream);
+    let _ = anstream::StripStream::new(&mut plain).write_all(text.as_bytes());
     String::from_utf8_lossy(&plain).into_owned()
 }

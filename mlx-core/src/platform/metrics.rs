@@ -167,19 +167,21 @@ impl MetricsExporter {
 
 /// What policies have done since they were `before`.
 fn policies(plugin: &str, before: &ResilienceMetrics, now: &ResilienceMetrics) -> Vec<Measurement> {
-    let events: [(&str, fn(&ResilienceMetrics) -> u64); 5] = [
-        ("retry", |metrics| metrics.retries),
-        ("timeout", |metrics| metrics.timeouts),
-        ("rejected_by_circuit_breaker", |metrics| metrics.rejected_by_circuit_breaker),
-        ("rejected_by_concurrency", |metrics| metrics.rejected_by_concurrency),
-        ("rejected_by_rate_limit", |metrics| metrics.rejected_by_rate_limit),
-    ];
-    let event = |(event, of): (&str, fn(&ResilienceMetrics) -> u64)| {
-        let count = of(now).saturating_sub(of(before)) as f64;
+    let counts = |metrics: &ResilienceMetrics| {
+        [
+            ("retry", metrics.retries),
+            ("timeout", metrics.timeouts),
+            ("rejected_by_circuit_breaker", metrics.rejected_by_circuit_breaker),
+            ("rejected_by_concurrency", metrics.rejected_by_concurrency),
+            ("rejected_by_rate_limit", metrics.rejected_by_rate_limit),
+        ]
+    };
+    let event = |((_, before), (event, now)): ((&str, u64), (&str, u64))| {
+        let count = now.saturating_sub(before) as f64;
         let counter = Measurement::counter("mlx_resilience_total", count).label("plugin", plugin).label("event", event);
         counter.help("What policies have done with calls to plugins.")
     };
-    let mut measurements: Vec<Measurement> = events.into_iter().map(event).collect();
+    let mut measurements: Vec<Measurement> = counts(before).into_iter().zip(counts(now)).map(event).collect();
     if let Some(circuit) = now.circuit {
         let open = if circuit == CircuitState::Closed { 0.0 } else { 1.0 };
         let gauge = Measurement::gauge("mlx_circuit_open", open).label("plugin", plugin);
