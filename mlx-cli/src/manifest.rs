@@ -201,7 +201,7 @@ fn leaf_lines(file: &File<'_>, key: &Key, item: &Item) -> Vec<Range<usize>> {
         None => {
             let at = extent(key, item);
             let last = file.line(at.end.saturating_sub(1).max(at.start));
-            Vec::from([file.line(at.start).start..last.end])
+            std::iter::once(file.line(at.start).start..last.end).collect()
         }
     }
 }

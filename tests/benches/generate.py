@@ -67,11 +67,11 @@ pub fn address() -> String {
 /// Paths that are answered.
 pub const PATHS: [&str; 5] = [
 {% for path in range(5) %}    "/v{{ loop.index }}/@service@",
-{% endfor %}];
-{% if @?metrics@ %}
+{% endfor %}];{% if @?metrics@ %}
+
 /// Where metrics are.
-pub const METRICS: &str = "/metrics";
-{% endif %}""",
+pub const METRICS: &str = "/metrics";{% endif %}
+""",
     "health.rs": """//! Health of @service@.
 
 /// What a probe is told.
@@ -137,11 +137,11 @@ impl Cache {
     pub fn put(&mut self, request: String, answer: Vec<u8>) {
         self.entries.insert(request, answer);
     }
-}
-{% if @?tracing@ %}
+}{% if @?tracing@ %}
+
 /// The span of a look-up.
-pub const SPAN: &str = "@service@.cache";
-{% endif %}""",
+pub const SPAN: &str = "@service@.cache";{% endif %}
+""",
     "deployment.yaml": """apiVersion: apps/v1
 kind: Deployment
 metadata:
