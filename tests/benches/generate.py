@@ -66,11 +66,15 @@ pub fn address() -> String {
 
 /// Paths that are answered.
 pub const PATHS: [&str; 5] = [
-{% for path in range(5) %}    "/v{{ loop.index }}/@service@",
-{% endfor %}];{% if @?metrics@ %}
+{% for path in range(5) %}
+    "/v{{ loop.index }}/@service@",
+{% endfor %}
+];
+{% if @?metrics@ %}
 
 /// Where metrics are.
-pub const METRICS: &str = "/metrics";{% endif %}
+pub const METRICS: &str = "/metrics";
+{% endif %}
 """,
     "health.rs": """//! Health of @service@.
 
@@ -137,10 +141,12 @@ impl Cache {
     pub fn put(&mut self, request: String, answer: Vec<u8>) {
         self.entries.insert(request, answer);
     }
-}{% if @?tracing@ %}
+}
+{% if @?tracing@ %}
 
 /// The span of a look-up.
-pub const SPAN: &str = "@service@.cache";{% endif %}
+pub const SPAN: &str = "@service@.cache";
+{% endif %}
 """,
     "deployment.yaml": """apiVersion: apps/v1
 kind: Deployment
@@ -216,7 +222,8 @@ def copier_template(folder, version):
         (target / f"{name}.jinja").write_text(text(name, version, ""))
     (folder / "{{ _copier_conf.answers_file }}.jinja").write_text("{{ _copier_answers|to_nice_yaml }}\n")
     kinds = {str: "str", int: "int", bool: "bool"}
-    (folder / "copier.yml").write_text("".join(
+    # As templates of mlx are read: a line with nothing but a tag leaves nothing.
+    (folder / "copier.yml").write_text("_envops: {trim_blocks: true, lstrip_blocks: true}\n" + "".join(
         f"{key}:\n  type: {kinds[type(value)]}\n  default: {json.dumps(value)}\n" for key, value in ANSWERS.items()
     ))
 
@@ -226,7 +233,7 @@ def cookiecutter_template(folder):
     target.mkdir(parents=True)
     for name in FILES:
         (target / name).write_text(text(name, 1, "", "cookiecutter."))
-    answers = {"folder": "out"} | ANSWERS
+    answers = {"folder": "out", "_jinja2_env_vars": {"trim_blocks": True, "lstrip_blocks": True}} | ANSWERS
     (folder / "cookiecutter.json").write_text(json.dumps(answers))
 
 
