@@ -8,8 +8,8 @@ template, which changes two files, in a project whose user changed a third; copi
 mlx formats Rust files with rustfmt unless told not to; both are shown.
 
     python3 -m venv V && V/bin/pip install copier==9.19.1 cookiecutter==2.7.1
-    cargo build --release -p mlx-cli
-    python3 tests/benches/generate.py --mlx target/release/mlx --python V/bin
+    cargo build --profile dist -p mlx-cli
+    python3 tests/benches/generate.py --mlx target/dist/mlx --python V/bin
 """
 
 import argparse

@@ -468,7 +468,7 @@ impl Catalogue {
             whole.check_templates(component, &mut found);
             check_targets(component, &mut found);
         }
-        found.extend(whole.circles());
+        found.extend(whole.circles(self.components.keys()));
         found
     }
 
@@ -499,17 +499,20 @@ impl Catalogue {
         }
     }
 
-    /// Components that depend on each other in a circle. Each circle is reported once.
-    fn circles(&self) -> Vec<Diagnostic> {
+    /// Components that depend on each other in a circle, among these and what they depend on. Each circle is reported once.
+    fn circles<'n>(&self, of: impl Iterator<Item = &'n String>) -> Vec<Diagnostic> {
         let mut found = Vec::new();
-        let mut open: BTreeMap<&str, Vec<&super::Dependency>> = self
-            .components()
-            .map(|component| {
-                let known =
-                    component.dependencies.iter().filter(|dependency| self.components.contains_key(&dependency.name));
-                (component.name.as_str(), known.collect())
-            })
-            .collect();
+        let mut open: BTreeMap<&str, Vec<&super::Dependency>> = BTreeMap::new();
+        // Components that nothing here depends on are not even read.
+        let mut reached: Vec<&Component> = of.filter_map(|name| self.named(name)).collect();
+        while let Some(component) = reached.pop() {
+            if !open.contains_key(component.name.as_str()) {
+                let known: Vec<_> =
+                    component.dependencies.iter().filter(|dependency| self.components.contains_key(&dependency.name)).collect();
+                reached.extend(known.iter().filter_map(|dependency| self.named(&dependency.name)));
+                open.insert(&component.name, known);
+            }
+        }
         // How many of a component's dependencies are not done, and who waits for it.
         let mut waiting: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (name, dependencies) in &open {
