@@ -48,8 +48,8 @@ impl<'w> Output<'w> {
     /// Says what is done, or what to do next.
     pub(crate) fn say(&mut self, line: impl std::fmt::Display) {
         if self.speaks() {
-            // Nobody listens any more: no reason to stop.
-            let _ = writeln!(self.log, "{line}");
+            // Where nobody listens any more, that is no reason to stop. Standard error has no buffer of its own.
+            let _ = self.log.write_all(format!("{line}\n").as_bytes());
         }
     }
 

@@ -74,8 +74,12 @@ impl Disk<'_> {
             Ok(found) if found.is_dir() && self.dir.read_dir(path)?.next().is_none() => {}
             _ => return Ok(false),
         }
+        self.remove_folder(path).map(|()| true)
+    }
+
+    pub(super) fn remove_folder(&mut self, path: &str) -> io::Result<()> {
         self.steps.before(&Step::RemoveFolder(Path::new(path)))?;
-        self.dir.remove_dir(path).map(|()| true)
+        self.dir.remove_dir(path)
     }
 
     pub(super) fn write(&mut self, path: &str, content: &[u8]) -> io::Result<()> {

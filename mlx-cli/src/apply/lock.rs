@@ -39,7 +39,8 @@ impl ProjectLock {
             Err(TryLockError::Error(e)) => return Err(Error::from(e).context("locking the project")),
         }
         // Who holds it is for people only.
-        let _ = file.set_len(0).and_then(|()| write!(file, "process {}, `mlx {command}`", std::process::id()));
+        let holder = format!("process {}, `mlx {command}`", std::process::id());
+        let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
         Ok(ProjectLock(file))
     }
 }

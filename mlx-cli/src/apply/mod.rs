@@ -49,8 +49,6 @@ const UNDO: &str = ".mlx/undo";
 pub struct Applied {
     /// How many files were created, changed, moved or removed.
     pub operations: usize,
-    /// The hash of the plan.
-    pub sha256: Sha256,
 }
 
 /// What [`recover`] did with an interrupted change.
@@ -90,7 +88,7 @@ pub fn apply_with(project: &Project, plan: &Plan, steps: &mut dyn Steps) -> Resu
     if !plan.operations.iter().any(|operation| operation.path == ProjectPath::pending()) {
         crate::update::check_settled(project)?;
     }
-    let applied = Applied { operations: plan.operations.len(), sha256: plan.sha256() };
+    let applied = Applied { operations: plan.operations.len() };
     if plan.is_empty() {
         return Ok(applied);
     }
@@ -121,8 +119,8 @@ fn transact(disk: &mut Disk<'_>, root: &Path, plan: &Plan) -> Result<()> {
         return Err(unrecovered("an earlier command was interrupted".to_owned(), "run `mlx recover`"));
     }
     let changes = changes(plan);
-    check_unchanged(disk.dir, plan, &changes)?;
-    let staged = clear_stage(disk).and_then(|()| stage(disk, plan, &changes));
+    let folders = check_unchanged(disk.dir, plan, &changes)?;
+    let staged = clear_stage(disk).and_then(|()| stage(disk, plan, changes, folders));
     let journal = match staged {
         Ok(journal) => journal,
         Err(error) => {
@@ -163,9 +161,11 @@ fn changes(plan: &Plan) -> Vec<Change> {
     changes
 }
 
-/// All files are what the plan was made on, and all folders are folders.
-fn check_unchanged(dir: &Dir, plan: &Plan, changes: &[Change]) -> Result<()> {
+/// All files are what the plan was made on, and all folders are folders. Gives those that are to be made, outer ones first.
+fn check_unchanged(dir: &Dir, plan: &Plan, changes: &[Change]) -> Result<Vec<String>> {
     let mut stale = Vec::new();
+    let mut seen = BTreeSet::new();
+    let mut missing = Vec::new();
     for change in changes {
         let found = hash(dir, &change.path)?;
         let message = match (found == change.before, found, change.before) {
@@ -175,16 +175,21 @@ fn check_unchanged(dir: &Dir, plan: &Plan, changes: &[Change]) -> Result<()> {
             (_, Some(_), Some(_)) => Some(format!("`{}` has changed", change.path)),
         };
         stale.extend(message.map(|message| Diagnostic::error(Code::Stale, message)));
-        for folder in change.path.folders() {
-            let blocked = matches!(dir.metadata(folder), Ok(found) if !found.is_dir())
-                || (dir.metadata(folder).is_err() && dir.symlink_metadata(folder).is_ok());
-            if blocked && change.after.is_some() {
+        for folder in change.path.folders().filter(|folder| change.after.is_some() && seen.insert(*folder)) {
+            let blocked = match dir.metadata(folder) {
+                Ok(found) => !found.is_dir(),
+                Err(_) => {
+                    missing.push(folder.to_owned());
+                    dir.symlink_metadata(folder).is_ok()
+                }
+            };
+            if blocked {
                 return Err(unsafe_path(&change.path, &format!("`{folder}` is not a folder")));
             }
         }
     }
     match stale.pop() {
-        None => Ok(()),
+        None => Ok(missing),
         Some(last) => {
             stale.push(last.help(format!("nothing was written: run `mlx {}` again", plan.command)));
             Err(Error::from_diagnostics("the project", stale))
@@ -209,7 +214,7 @@ fn staged_old(index: usize) -> String {
 }
 
 /// Writes all new contents, and then the journal.
-fn stage(disk: &mut Disk<'_>, plan: &Plan, changes: &[Change]) -> Result<Journal> {
+fn stage(disk: &mut Disk<'_>, plan: &Plan, changes: Vec<Change>, folders: Vec<String>) -> Result<Journal> {
     disk.create_folder(STAGE)?;
     let mut index = 0;
     for operation in &plan.operations {
@@ -229,12 +234,7 @@ fn stage(disk: &mut Disk<'_>, plan: &Plan, changes: &[Change]) -> Result<Journal
         }
         index += 1;
     }
-    let mut folders = BTreeSet::new();
-    for change in changes.iter().filter(|change| change.after.is_some()) {
-        let missing = change.path.folders().filter(|folder| disk.dir.symlink_metadata(folder).is_err());
-        folders.extend(missing.map(str::to_owned));
-    }
-    let journal = Journal::new(&plan.command, folders.into_iter().collect(), changes.to_vec());
+    let journal = Journal::new(&plan.command, folders, changes);
     disk.write_synced(DRAFT, &journal.to_bytes()?)?;
     disk.rename(DRAFT, JOURNAL)?;
     Ok(journal)
@@ -327,8 +327,7 @@ fn clear_stage(disk: &mut Disk<'_>) -> Result<()> {
         let name = entry.context("clearing .mlx/tmp")?.file_name();
         disk.remove(&format!("{STAGE}/{}", name.to_string_lossy()))?;
     }
-    disk.remove_folder_if_empty(STAGE)?;
-    Ok(())
+    Ok(disk.remove_folder(STAGE)?)
 }
 
 /// Whether a change was begun in this folder that is neither finished nor undone.

@@ -121,6 +121,9 @@ pub(super) fn anywhere(folder: &Path, named: Named) -> Result<Cow<'static, Catal
 
 /// The way from one folder to another, with forward slashes: `../company`. Where there is none, the other as it is.
 pub(super) fn relative(from: &Path, to: &Path) -> String {
+    if from == to {
+        return ".".to_owned();
+    }
     let (from, to) = (resolved(from), resolved(to));
     let common = from.components().zip(to.components()).take_while(|(a, b)| a == b).count();
     if common == 0 {

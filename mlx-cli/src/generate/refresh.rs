@@ -5,7 +5,11 @@ use crate::{
     project::{Installed, LockedFile, Sha256, Tree},
     update::Generated,
 };
-use mlx_components::catalogue::{Catalogue, Component};
+use mlx_components::catalogue::{Catalogue, Component, Expression, render};
+use mlx_core::diagnostics::Source;
+
+/// What templates ask for the components of the project by.
+const NAME: &str = "components";
 
 /// The components and plugins of the project whose templates ask for the components, of which there are others now.
 pub(super) fn stale(tree: &mut Tree<'_>, catalogue: &Catalogue, around: &Surroundings) -> Vec<Installed> {
@@ -47,23 +51,18 @@ fn asks_for_components(component: &Component, catalogue: &Catalogue, plugin: boo
         (Some(plugin), true) => (&plugin.templates[..], &plugin.edits[..], &plugin.cargo),
         _ => (&component.templates[..], &component.edits[..], &component.cargo),
     };
-    let asks = |text: &str| {
-        text.match_indices("components").any(|(at, word)| {
-            let before = text[..at].chars().next_back().is_none_or(|c| !c.is_alphanumeric() && c != '_' && c != '-');
-            let after =
-                text[at + word.len()..].chars().next().is_none_or(|c| !c.is_alphanumeric() && !"_:/".contains(c));
-            before && after
+    let text = |text: &str| render::uses(&Source::new("text", text), NAME);
+    let when = |when: &Option<Expression>| when.as_ref().is_some_and(|when| render::uses_in_expression(when, NAME));
+    let source = |name: &str| component.template(catalogue, name).is_ok_and(|source| render::uses(source, NAME));
+    let mut crates = cargo.dependencies.iter().chain(cargo.dev_dependencies.iter());
+    templates.iter().any(|template| when(&template.when) || text(&template.target) || source(&template.name))
+        || edits.iter().any(|edit| {
+            when(&edit.when)
+                || text(&edit.file)
+                || edit.text.as_ref().is_some_and(|entry| text(entry))
+                || edit.template.as_ref().is_some_and(|name| source(name))
         })
-    };
-    let source = |name: &str| component.template(catalogue, name).is_ok_and(|source| asks(source.text()));
-    let crates = || cargo.dependencies.iter().chain(cargo.dev_dependencies.iter());
-    templates.iter().any(|t| t.when.as_ref().is_some_and(|when| asks(when)) || asks(&t.target) || source(&t.name))
-        || edits.iter().any(|e| {
-            e.when.as_ref().is_some_and(|when| asks(when))
-                || e.text.as_ref().is_some_and(|text| asks(text))
-                || e.template.as_ref().is_some_and(|name| source(name))
-        })
-        || crates().any(|(_, dependency)| dependency.when.as_ref().is_some_and(|when| asks(when)))
+        || crates.any(|(_, dependency)| when(&dependency.when))
 }
 
 /// What an entry of the lock comes to with the templates of now: what [`update`](crate::update::update) merges into the project.

@@ -179,15 +179,17 @@ impl Lock {
         struct Version {
             version: u32,
         }
-        match toml_edit::de::from_str::<Version>(text) {
-            Ok(found) if found.version > VERSION => {
-                let message = format!("the lock has version {}, this `mlx` knows {VERSION}", found.version);
-                return Err(error(Diagnostic::error(Code::BadLock, message).help("install a newer `mlx`")));
-            }
-            Ok(_) => {}
-            Err(e) => return Err(malformed(e)),
+        let read = toml_edit::de::from_str::<Lock>(text);
+        // A later version may have what this one does not know.
+        let version = match &read {
+            Ok(lock) => Some(lock.version),
+            Err(_) => toml_edit::de::from_str::<Version>(text).ok().map(|found| found.version),
+        };
+        if let Some(version) = version.filter(|version| *version > VERSION) {
+            let message = format!("the lock has version {version}, this `mlx` knows {VERSION}");
+            return Err(error(Diagnostic::error(Code::BadLock, message).help("install a newer `mlx`")));
         }
-        let lock: Lock = toml_edit::de::from_str(text).map_err(malformed)?;
+        let lock = read.map_err(malformed)?;
         match lock.contradiction() {
             Some(message) => Err(error(fault(message))),
             None => Ok(lock),

@@ -161,6 +161,12 @@ impl Project {
         read_file(dir, path.as_path()).map_err(|e| unreadable(path, e))
     }
 
+    /// Whether there is a file that can be read.
+    pub(crate) fn has(&self, path: &ProjectPath) -> Result<bool> {
+        let Some(dir) = &self.dir else { return Ok(false) };
+        Ok(file_size(dir, path.as_path()).map_err(|e| unreadable(path, e))?.is_some())
+    }
+
     pub(crate) fn dir(&self) -> Option<&Dir> {
         self.dir.as_ref()
     }
@@ -181,6 +187,14 @@ pub(crate) fn unsafe_path(path: &ProjectPath, fault: &str) -> Error {
 
 /// Reads a regular file below `dir`. A symbolic link is refused at the end of the path, and anywhere if it leads outside.
 pub(crate) fn read_file(dir: &Dir, path: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Some(size) = file_size(dir, path)? else { return Ok(None) };
+    let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+    dir.open(path)?.take(LARGEST).read_to_end(&mut content)?;
+    Ok(Some(content))
+}
+
+/// The bytes of a regular file below `dir`, refused as by [`read_file`].
+fn file_size(dir: &Dir, path: &Path) -> io::Result<Option<u64>> {
     let invalid = |message: &str| Err(io::Error::new(io::ErrorKind::InvalidInput, message));
     let found = match dir.symlink_metadata(path) {
         Err(e) if is_absent(&e) => return Ok(None),
@@ -195,9 +209,7 @@ pub(crate) fn read_file(dir: &Dir, path: &Path) -> io::Result<Option<Vec<u8>>> {
     if found.len() > LARGEST {
         return invalid("it is larger than 64 MiB");
     }
-    let mut content = Vec::with_capacity(usize::try_from(found.len()).unwrap_or(0));
-    dir.open(path)?.take(LARGEST).read_to_end(&mut content)?;
-    Ok(Some(content))
+    Ok(Some(found.len()))
 }
 
 /// Nothing is there. Below a file there is nothing either.

@@ -87,7 +87,7 @@ impl<'p> Tree<'p> {
     pub fn exists(&self, path: &ProjectPath) -> Result<bool> {
         match self.changes.get(path) {
             Some(change) => Ok(change.content.is_some()),
-            None => Ok(self.project.read(path)?.is_some()),
+            None => self.project.has(path),
         }
     }
 
@@ -130,7 +130,7 @@ impl<'p> Tree<'p> {
             Some(earlier) => earlier.from,
             None => Some(from.clone()),
         };
-        if self.project.read(from)?.is_some() {
+        if self.project.has(from)? {
             self.changes.insert(from.clone(), Change { content: None, why: why.clone(), merged: false, from: None });
         }
         self.changes.insert(to, Change { content: Some(content), why, merged: false, from: origin });
@@ -239,8 +239,7 @@ impl<'p> Tree<'p> {
 
     fn settle_lock(&mut self) -> Result<()> {
         let path = ProjectPath::new(super::LOCK_FILE)?;
-        let new = self.project.read(&path)?.is_none();
-        if new || self.lock != *self.project.lock() {
+        if !self.project.has(&path)? || self.lock != *self.project.lock() {
             self.lock.mlx = env!("CARGO_PKG_VERSION").to_owned();
             let text = self.lock.to_text()?;
             self.write(path, text, "what the project has");
@@ -273,7 +272,8 @@ impl<'p> Tree<'p> {
             for part in segments {
                 let (folder, name) = part.rsplit_once('/').unwrap_or((".", part));
                 if !listings.contains_key(folder) {
-                    let Ok(entries) = dir.read_dir(folder) else { break };
+                    // A folder that is to be made has nothing in it.
+                    let entries = dir.read_dir(folder).into_iter().flatten();
                     let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
                     listings.insert(folder, names.map(|name| (fold(&name), name)).collect());
                 }

@@ -566,3 +566,13 @@ fn every_composition_of_the_catalogue_can_be_composed() {
     }
     assert!(composed.contains(&"enterprise-stack"), "{composed:?}");
 }
+
+#[test]
+fn a_template_that_speaks_of_components_does_not_ask_for_them() {
+    let place = Place::new(Catalogue::embedded().unwrap());
+    assert!(place.text("README.md").contains("components"));
+    let before = place.project().lock().find("project", None).unwrap().clone();
+    let plan = place.add(&request("security"));
+    assert!(plan.operations.iter().all(|operation| operation.path.as_str() != "README.md"));
+    assert_eq!(*place.project().lock().find("project", None).unwrap(), before, "nothing of it was rendered again");
+}

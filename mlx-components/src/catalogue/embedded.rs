@@ -2,9 +2,10 @@
 
 use super::{Catalogue, Component, Entry};
 use mlx_core::{
-    Diagnostic, JsonValue,
+    Diagnostic,
     diagnostics::{Code, Source},
 };
+use serde::Deserialize;
 use std::{
     collections::BTreeMap,
     sync::{Arc, OnceLock},
@@ -16,22 +17,33 @@ pub(super) type Embedded = (&'static str, &'static [(&'static str, &'static str)
 // `COMPONENTS: &[Embedded]`, sorted.
 include!(concat!(env!("OUT_DIR"), "/embedded.rs"));
 
+/// What is needed of `registry.json`.
+#[derive(Deserialize)]
+struct Index<'t> {
+    #[serde(borrow)]
+    components: Vec<Indexed<'t>>,
+}
+
+#[derive(Deserialize)]
+struct Indexed<'t> {
+    name: &'t str,
+    aliases: Vec<&'t str>,
+}
+
 /// All of them. None is read before it is asked for: their aliases are in the index.
 pub(super) fn catalogue() -> Result<Catalogue, Vec<Diagnostic>> {
     let malformed = |why: String| vec![Diagnostic::error(Code::Syntax, format!("registry.json: {why}"))];
-    let registry: JsonValue =
+    let index: Index<'static> =
         serde_json::from_str(include_str!("../../registry.json")).map_err(|error| malformed(error.to_string()))?;
     let mut catalogue = Catalogue::default();
     for embedded in COMPONENTS {
         let entry = Entry { read: OnceLock::new(), embedded: Some(embedded) };
         catalogue.components.insert(embedded.0.to_owned(), Arc::new(entry));
     }
-    for component in registry["components"].as_array().into_iter().flatten() {
-        let Some(name) = component["name"].as_str().filter(|name| catalogue.components.contains_key(*name)) else {
-            continue;
-        };
-        let aliases = component["aliases"].as_array().into_iter().flatten().filter_map(JsonValue::as_str);
-        catalogue.aliases.extend(aliases.map(|alias| (alias.to_owned(), name.to_owned())));
+    for Indexed { name, aliases } in index.components {
+        if catalogue.components.contains_key(name) {
+            catalogue.aliases.extend(aliases.into_iter().map(|alias| (alias.to_owned(), name.to_owned())));
+        }
     }
     Ok(catalogue)
 }

@@ -157,8 +157,12 @@ pub(super) fn check(template: &Arc<Source>) -> Result<(), Box<Diagnostic>> {
 /// # Errors
 /// What it is.
 pub(super) fn check_expression(text: &str) -> Result<(), String> {
-    let (tokens, _) = tokens(text, 0, "");
-    fault(text, &tokens).map_or(Ok(()), |(_, message, _)| Err(message))
+    fault(text, &expression(text)).map_or(Ok(()), |(_, message, _)| Err(message))
+}
+
+/// The tokens of an expression.
+pub(super) fn expression(text: &str) -> Vec<Token> {
+    tokens(text, 0, "").0
 }
 
 type Fault = (Range<usize>, String, String);

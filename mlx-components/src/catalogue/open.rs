@@ -279,7 +279,8 @@ impl Walk {
         if self.is_full() {
             return None;
         }
-        let mut bytes = Vec::new();
+        // Most templates are read at once.
+        let mut bytes = Vec::with_capacity(4 << 10);
         let read = fs::File::open(path).and_then(|file| file.take(MAX_FILE + 1).read_to_end(&mut bytes));
         if let Err(error) = read {
             self.unreadable(path, &error);
@@ -507,8 +508,11 @@ impl Catalogue {
         let mut reached: Vec<&Component> = of.filter_map(|name| self.named(name)).collect();
         while let Some(component) = reached.pop() {
             if !open.contains_key(component.name.as_str()) {
-                let known: Vec<_> =
-                    component.dependencies.iter().filter(|dependency| self.components.contains_key(&dependency.name)).collect();
+                let known: Vec<_> = component
+                    .dependencies
+                    .iter()
+                    .filter(|dependency| self.components.contains_key(&dependency.name))
+                    .collect();
                 reached.extend(known.iter().filter_map(|dependency| self.named(&dependency.name)));
                 open.insert(&component.name, known);
             }

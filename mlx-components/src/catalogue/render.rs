@@ -266,15 +266,38 @@ pub(super) fn first_use(template: &Arc<Source>, name: &str) -> Option<Location> 
     let text = template.text();
     let found = language::parts(text).into_iter().find_map(|part| match part {
         language::Part::Text(_) => None,
-        language::Part::Output(tokens, _) | language::Part::Statement(tokens) => {
-            let mut before = None;
-            tokens.into_iter().find(|token| {
-                let after_dot = before.replace(token.bytes.end).is_some_and(|end| text[..end].ends_with('.'));
-                &text[token.bytes.clone()] == name && !after_dot
-            })
-        }
+        language::Part::Output(tokens, _) | language::Part::Statement(tokens) => first_among(text, tokens, name),
     })?;
-    Some(template.span(found.bytes))
+    Some(template.span(found))
+}
+
+fn first_among(text: &str, tokens: Vec<language::Token>, name: &str) -> Option<Range<usize>> {
+    let mut before = None;
+    let mut bytes = tokens.into_iter().map(|token| token.bytes);
+    bytes.find(|bytes| {
+        let after_dot = before.replace(bytes.end).is_some_and(|end| text[..end].ends_with('.'));
+        text[bytes.clone()] == *name && !after_dot
+    })
+}
+
+/// Whether a template says a name between braces, and not only in its text.
+///
+/// ```
+/// use mlx_components::catalogue::render;
+/// use mlx_core::diagnostics::Source;
+///
+/// let template = Source::new("t", "All components: {{ names }}, {{ project.components }}");
+/// assert!(render::uses(&template, "names"));
+/// assert!(!render::uses(&template, "components"));
+/// assert!(render::uses_in_expression("\"monitoring\" in components", "components"));
+/// ```
+pub fn uses(template: &Arc<Source>, name: &str) -> bool {
+    template.text().contains(name) && first_use(template, name).is_some()
+}
+
+/// Whether a condition says a name.
+pub fn uses_in_expression(expression: &str, name: &str) -> bool {
+    expression.contains(name) && first_among(expression, language::expression(expression), name).is_some()
 }
 
 fn is_global(name: &str) -> bool {
