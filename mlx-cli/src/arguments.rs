@@ -219,13 +219,13 @@ pub(crate) enum CatalogCommand {
     Check {
         /// Its folder [default: the one that comes with mlx]
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        directory: Option<PathBuf>,
+        folder: Option<PathBuf>,
     },
     /// Make each sample in a project of its own, and compile and test it
     Test {
         /// Its folder [default: the one that comes with mlx]
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
-        directory: Option<PathBuf>,
+        folder: Option<PathBuf>,
         /// Only these components
         #[arg(long = "only", value_name = "COMPONENT")]
         only: Vec<String>,

@@ -13,8 +13,8 @@ use std::{borrow::Cow, path::Path, process::Stdio};
 
 pub(super) fn run(session: &mut Session<'_>, command: &CatalogCommand) -> Result<Exit> {
     match command {
-        CatalogCommand::Check { directory } => check(session, directory.as_deref()),
-        CatalogCommand::Test { directory, only } => test(session, directory.as_deref(), only),
+        CatalogCommand::Check { folder } => check(session, folder.as_deref()),
+        CatalogCommand::Test { folder, only } => test(session, folder.as_deref(), only),
     }
 }
 

@@ -33,8 +33,13 @@ pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writ
             }
             continue;
         };
-        // Where the component is now.
-        let entry = Installed { catalogue: folders.get(&component.name).cloned(), ..entry.clone() };
+        let folder = folders.get(&component.name).cloned();
+        if folder != entry.catalogue {
+            let place =
+                folder.as_deref().map_or_else(|| "what comes with mlx".to_owned(), |folder| format!("`{folder}`"));
+            tree.note(format!("`{}` is of the catalogue in {place} from now on", entry.id()));
+        }
+        let entry = Installed { catalogue: folder, ..entry.clone() };
         if component.version < entry.version {
             let (id, is, has) = (entry.id(), &entry.version, &component.version);
             tree.note(format!("{id} is of version {is}, and the catalogue has {has}: it stays as it is"));
@@ -63,13 +68,15 @@ pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writ
 
 pub(super) fn resume(session: &mut Session<'_>, writing: &Writing) -> Result<Exit> {
     let project = session.project()?;
-    let plan = merging::resume(&project)?;
+    let mut plan = merging::resume(&project)?;
+    plan.notes.push("the update is finished".to_owned());
     session.carry_out(&project, &plan, writing, &[])
 }
 
 pub(super) fn abort(session: &mut Session<'_>, writing: &Writing) -> Result<Exit> {
     let project = session.project()?;
-    let plan = merging::abort(&project)?;
+    let mut plan = merging::abort(&project)?;
+    plan.notes.push("the update is given up".to_owned());
     session.carry_out(&project, &plan, writing, &[])
 }
 

@@ -342,11 +342,26 @@ pub fn template_line(
     if Sha256::of(&rendered.text) != file.rendered {
         return Ok(None);
     }
-    // Formatting, and changes by hand, leave most lines alone.
-    let diff = TextDiff::from_lines(rendered.text.as_str(), now.as_str());
-    let unchanged = diff.iter_all_changes().find(|change| change.new_index() == Some(line.saturating_sub(1)));
-    let made = unchanged.and_then(|change| change.old_index()).and_then(|index| rendered.template_line(index + 1));
+    let base = project.read(&ProjectPath::base(&file.base))?.and_then(|content| String::from_utf8(content).ok());
+    let base = base.as_deref().unwrap_or(&now);
+    // What was changed by hand comes from no template; what was formatted does.
+    let made = line_before(base, &now, line, false)
+        .and_then(|line| line_before(&rendered.text, base, line, true))
+        .and_then(|line| rendered.template_line(line));
     Ok(made.map(|line| TemplateLine { file: source.name().to_owned(), line }))
+}
+
+/// The line of `old` that is a line of `new`, or, of what was only laid out anew, has become it. Lines count from 1.
+fn line_before(old: &str, new: &str, line: usize, laid_out: bool) -> Option<usize> {
+    let index = line.checked_sub(1)?;
+    let diff = TextDiff::from_lines(old, new);
+    let part = diff.ops().iter().find(|part| part.new_range().contains(&index))?;
+    let (from, to) = (part.old_range(), part.new_range());
+    match part.tag() {
+        similar::DiffTag::Equal => Some(from.start + (index - to.start) + 1),
+        _ if laid_out && !from.is_empty() => Some(from.start + (index - to.start).min(from.len() - 1) + 1),
+        _ => None,
+    }
 }
 
 /// What is wrong with the name of a plugin.
