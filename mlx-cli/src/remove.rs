@@ -1,7 +1,7 @@
 //! Removing a component, or a plugin made of one.
 
 use crate::{
-    plugins_json,
+    generate, plugins_json,
     project::{Installed, ProjectPath, Tree},
     region,
     status::{follow, locate},
@@ -58,6 +58,11 @@ pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec
     let rest: Vec<Installed> =
         tree.lock().components.iter().filter(|installed| installed.id() != gone.id()).cloned().collect();
     check_unneeded(&gone, &rest, &needs)?;
+    if gone.component == generate::PROJECT {
+        let found = Diagnostic::error(Code::StillNeeded, format!("the project itself is made of `{}`", gone.id()))
+            .help("to be rid of all of it, delete its folder");
+        return Err(Error::from_diagnostics(format!("`{}`", gone.id()), vec![found]));
+    }
 
     let mut removed = Removed { id: gone.id(), ..Removed::default() };
     let why = format!("remove {}", gone.id());

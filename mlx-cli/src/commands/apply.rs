@@ -1,8 +1,8 @@
 //! `mlx apply`, and `mlx recover`.
 
 use super::{Session, catalogues::relative};
-use crate::{arguments::Writing, output::Exit, plan::Plan};
-use mlx_core::{Context, Result, json};
+use crate::{apply::Recovered, arguments::Writing, output::Exit, plan::Plan};
+use mlx_core::{Context, JsonValue, Result, json};
 use std::path::Path;
 
 pub(super) fn apply(session: &mut Session<'_>, file: &Path) -> Result<Exit> {
@@ -17,15 +17,20 @@ pub(super) fn recover(session: &mut Session<'_>) -> Result<Exit> {
     let folder = session.folder()?;
     let recovered = session.recover(&folder)?;
     if session.output.json {
-        let fields = match &recovered {
+        match &recovered {
             Some(change) => {
-                json!({"root": relative(&folder, &change.root), "interrupted": change.command, "finished": change.finished})
+                let fields = json!({ "recovered": recovery(change, &folder) });
+                session.output.document("recover", "done", fields)?;
             }
-            None => json!({}),
-        };
-        session.output.document("recover", if recovered.is_some() { "done" } else { "nothing" }, fields)?;
+            None => session.output.document("recover", "nothing", json!({}))?,
+        }
     } else if recovered.is_none() {
         session.output.say("nothing to recover");
     }
     Ok(Exit::Done)
+}
+
+/// What became of an interrupted change, as JSON.
+pub(super) fn recovery(change: &Recovered, folder: &Path) -> JsonValue {
+    json!({"root": relative(folder, &change.root), "interrupted": change.command, "finished": change.finished})
 }

@@ -180,6 +180,14 @@ pub(super) fn info(session: &mut Session<'_>, name: &str) -> Result<Exit> {
             ))?;
         }
     }
+    if let Some(readme) = component.file("README.md") {
+        // The title says what stands above.
+        let text = readme.text().trim();
+        let text = if text.starts_with('#') { text.split_once('\n').map_or("", |(_, rest)| rest.trim()) } else { text };
+        if !text.is_empty() {
+            session.output.line(format_args!("\n{text}"))?;
+        }
+    }
     if templates().next().is_some() {
         session.output.line("\nFiles")?;
         for template in templates() {

@@ -96,7 +96,7 @@ fn test(session: &mut Session<'_>, folder: Option<&Path>, only: &[String]) -> Re
 fn prove(session: &Session<'_>, catalogue: &Catalogue, component: &Component, sample: Sample, at: &Path) -> Result<()> {
     let options = Options::default();
     let name = sample.project.as_deref().unwrap_or("sample");
-    let (project, plan) = generate::init(catalogue, name, at, &Request::of("project"), &options)?;
+    let (project, plan) = generate::init(catalogue, name, at, &Request::of(generate::PROJECT), &options)?;
     transaction::apply(&project, &plan)?;
     let (section, vendor) = component.name.split_once('/').unwrap_or((&component.name, ""));
     let needs_name = component.plugin.as_ref().is_some_and(|plugin| plugin.name.is_none()) && vendor.is_empty();

@@ -100,13 +100,13 @@ pub(super) fn init(
     if let Some(change) = session.recover(&at)?.filter(|change| change.finished && change.command == "init") {
         // It is there now, as it was asked for then.
         if session.output.json {
-            let recovered = json!({"root": super::catalogues::relative(&folder, &change.root), "command": change.command, "finished": true});
+            let recovered = super::apply::recovery(&change, &folder);
             session.output.document("init", "done", json!({"recovered": recovered, "next": next}))?;
         }
         next.iter().for_each(|line| session.output.say(format_args!("next: {line}")));
         return Ok(Exit::Done);
     }
-    let request = request(session, "project", answers)?;
+    let request = request(session, generate::PROJECT, answers)?;
     let origin = mlx_source.map(MlxOrigin::parse).transpose()?;
     let none = Lock::new(name, MlxSource::default());
     let Catalogues { catalogue, folders, .. } = Catalogues::of(&at, &none, session.named_catalogues()?)?;

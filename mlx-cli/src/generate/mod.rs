@@ -31,6 +31,9 @@ use semver::VersionReq;
 use similar::TextDiff;
 use std::{collections::BTreeMap, path::Path};
 
+/// The component that a project itself is made of.
+pub const PROJECT: &str = "project";
+
 /// A component, or a plugin, that is asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Request {
@@ -173,7 +176,7 @@ pub fn init(
         None => MlxOrigin::parse("path")?,
     };
     let project = Project::create(at, Lock::new(name, origin.source()))?;
-    let request = Request { component: "project".to_owned(), ..answers.clone() };
+    let request = Request { component: PROJECT.to_owned(), ..answers.clone() };
     let options = Options { origin: Some(origin), ..options.clone() };
     let plan = generate(&project, catalogue, &[request], &options, "init")?;
     Ok((project, plan))

@@ -1,0 +1,692 @@
+//! The `mlx` command, as a user runs it.
+#![allow(clippy::unwrap_used)]
+
+use mlx_cli::{
+    apply::{self, Step, Steps},
+    generate::{self, Options, Request},
+};
+use mlx_components::catalogue::Catalogue;
+use mlx_core::{JsonValue, json};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
+
+/// How a command ended, and what it said.
+struct Ran {
+    line: String,
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Ran {
+    #[track_caller]
+    fn ends(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}\n{}\n{}", self.line, self.out, self.err);
+        self
+    }
+
+    #[track_caller]
+    fn says(self, parts: &[&str]) -> Self {
+        for part in parts {
+            assert!(
+                format!("{}{}", self.out, self.err).contains(part),
+                "{part}: {}\n{}\n{}",
+                self.line,
+                self.out,
+                self.err
+            );
+        }
+        self
+    }
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mlx"));
+    command
+        .args(arguments)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .env_remove("NO_COLOR")
+        .env_remove("CLICOLOR_FORCE");
+    command
+}
+
+fn run(mut command: Command) -> Ran {
+    let line = format!("{command:?}");
+    let output = command.output().unwrap();
+    Ran {
+        line,
+        code: output.status.code().expect("it is not killed"),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// A folder to work in.
+struct Place {
+    temp: tempfile::TempDir,
+}
+
+impl Place {
+    fn new() -> Self {
+        Place { temp: tempfile::tempdir().unwrap() }
+    }
+
+    /// With the project `shop` in it.
+    fn with_shop() -> Self {
+        let place = Place::new();
+        place.mlx(&["init", "shop", "--no-fmt"]).ends(0);
+        place
+    }
+
+    fn at(&self, path: &str) -> PathBuf {
+        self.temp.path().join(path)
+    }
+
+    fn mlx(&self, arguments: &[&str]) -> Ran {
+        run(command(self.temp.path(), arguments))
+    }
+
+    /// The document of a command, which the published schema accepts.
+    #[track_caller]
+    fn json(&self, arguments: &[&str], code: i32) -> JsonValue {
+        let ran = self.mlx(&[arguments, &["--json"]].concat()).ends(code);
+        document(&ran)
+    }
+
+    fn text(&self, path: &str) -> String {
+        fs::read_to_string(self.at(path)).unwrap_or_else(|e| panic!("{path}: {e}"))
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        fs::create_dir_all(self.at(path).parent().unwrap()).unwrap();
+        fs::write(self.at(path), text).unwrap();
+    }
+
+    /// Every file, but those that lock a project.
+    fn all(&self) -> BTreeMap<PathBuf, Vec<u8>> {
+        fn walk(root: &Path, folder: &Path, found: &mut BTreeMap<PathBuf, Vec<u8>>) {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                match path.is_dir() {
+                    true => walk(root, &path, found),
+                    false if path.ends_with(".mlx/lock") => {}
+                    false => drop(found.insert(path.strip_prefix(root).unwrap().to_owned(), fs::read(&path).unwrap())),
+                }
+            }
+        }
+        let mut found = BTreeMap::new();
+        walk(self.temp.path(), self.temp.path(), &mut found);
+        found
+    }
+
+    /// A catalogue with the component `till`.
+    fn catalogue(&self, folder: &str, version: &str, template: &str) {
+        let component = json!({
+            "name": "till", "version": version, "description": "Takes money", "type": "service",
+            "variables": {"title": {"type": "string", "default": "Till", "description": "The title."}},
+            "templates": [{"name": "till.rs.template", "target": "src/till.rs", "variables": ["title"]}],
+            "changes": {"2.0.0": ["Takes cards too."]},
+        });
+        self.write(&format!("{folder}/till/component.json"), &component.to_string());
+        self.write(&format!("{folder}/till/README.md"), "Takes money.\n");
+        self.write(&format!("{folder}/till/templates/till.rs.template"), template);
+    }
+}
+
+#[track_caller]
+fn document(ran: &Ran) -> JsonValue {
+    static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+        let read = |name: &str| -> JsonValue {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/schemas").join(name);
+            serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+        };
+        let (mut schema, mut diagnostics) = (read("command.schema.json"), read("diagnostics.schema.json"));
+        assert!(jsonschema::draft202012::meta::is_valid(&schema));
+        // As it lies beside the other one.
+        schema["$id"] = json!("https://example.org/command.schema.json");
+        diagnostics["$id"] = json!("diagnostics.schema.json");
+        schema["$defs"]["beside"] = diagnostics;
+        jsonschema::draft202012::new(&schema).unwrap()
+    });
+    let document: JsonValue =
+        serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{}: {e}\n{}\n{}", ran.line, ran.out, ran.err));
+    let problems: Vec<String> = SCHEMA.iter_errors(&document).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(problems.is_empty(), "{}: {problems:#?}\n{document:#}", ran.line);
+    document
+}
+
+const LINES: [&str; 8] = [
+    "mlx init my-ml-platform",
+    "mlx add api-serving",
+    "mlx add config-management",
+    "mlx add plugin-registry",
+    "mlx add data-source --plugin-type=snowflake",
+    "mlx add ml-platform --plugin-type=databricks",
+    "mlx add llm-provider --plugin-type=openai",
+    "mlx add plugin-registry --plugin-type=ml_platform --name=databricks",
+];
+
+#[test]
+fn the_lines_of_the_tutorial_run_as_they_stand_there() {
+    let tutorial = include_str!("../../docs/components.md");
+    let place = Place::new();
+    for line in LINES {
+        assert!(tutorial.contains(line), "{line}");
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        place.mlx(&words).ends(0);
+    }
+    let lock = place.text("my-ml-platform/mlx.lock");
+    for instance in ["data_source/snowflake", "ml_platform/databricks", "llm_provider/openai"] {
+        assert!(lock.contains(&format!("instance = \"{instance}\"")), "{instance}\n{lock}");
+    }
+    assert_eq!(lock.matches("\"ml_platform/databricks\"").count(), 1 + 1, "one instance, listed as one plugin");
+    let status = place.json(&["status", "--check"], 0);
+    let files = status["project"]["components"].as_array().unwrap().iter().flat_map(|c| c["files"].as_array().unwrap());
+    for file in files {
+        assert_eq!(file["state"], "pristine", "{file}");
+    }
+    place.mlx(&["diff"]).ends(0).says(&["nothing was changed by hand"]);
+    place.mlx(&["verify"]).ends(0);
+    place.mlx(&["update"]).ends(0).says(&["nothing to do"]);
+    for line in &LINES[1..] {
+        let before = place.all();
+        let words: Vec<&str> = line.split_whitespace().skip(1).collect();
+        place.mlx(&words).ends(0).says(&["is there already"]);
+        assert_eq!(place.all().keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "{line}");
+    }
+    let before = place.all();
+    let words: Vec<&str> = LINES[4].split_whitespace().skip(1).collect();
+    assert_eq!(place.json(&words, 0)["status"], "nothing");
+    assert_eq!(place.all(), before);
+}
+
+#[test]
+fn what_is_shown_is_what_is_done() {
+    let add = ["add", "config-management", "--no-fmt"];
+    let (one, two) = (Place::with_shop(), Place::with_shop());
+    let before = one.all();
+    assert_eq!(before, two.all(), "a project depends on nothing but what was asked");
+    let shown = one.mlx(&[&add[..], &["--dry-run"]].concat()).ends(0).says(&["create", "config/base.yaml"]);
+    one.mlx(&[&add[..], &["--diff"]].concat()).ends(0).says(&["+++ b/config/base.yaml", "+"]);
+    let planned = one.json(&[&add[..], &["--dry-run", "--diff"]].concat(), 0);
+    assert_eq!(planned["status"], "planned");
+    assert!(planned["diff"].as_str().unwrap().contains("--- /dev/null"));
+    assert_eq!(one.all(), before, "nothing was written");
+
+    one.mlx(&[&add[..], &["--plan", "plan.json"]].concat()).ends(0).says(&["mlx apply plan.json"]);
+    let plan: JsonValue = serde_json::from_str(&one.text("plan.json")).unwrap();
+    assert_eq!(plan["sha256"], planned["plan"]["sha256"]);
+    let stale = one.text("plan.json");
+    let applied = one.json(&["apply", "plan.json"], 0);
+    assert_eq!((&applied["command"], &applied["status"]), (&json!("apply"), &json!("done")));
+    assert_eq!(applied["plan"]["sha256"], planned["plan"]["sha256"]);
+    let done = two.json(&add, 0);
+    assert_eq!(done["plan"]["sha256"], planned["plan"]["sha256"]);
+    assert_eq!(done["next"], json!(["cd shop && cargo run"]));
+    assert!(shown.out.contains("config/base.yaml"));
+    fs::remove_file(one.at("plan.json")).unwrap();
+    assert_eq!(one.all(), two.all());
+
+    // What was planned on is no longer there.
+    one.write("stale.json", &stale);
+    let before = one.all();
+    let refused = one.json(&["apply", "stale.json"], 1);
+    assert!(refused["error"]["diagnostics"].as_array().unwrap().iter().all(|d| d["code"] == "MLX0143"), "{refused}");
+    one.write("changed.json", &stale.replacen("config/base.yaml", "config/bose.yaml", 1));
+    one.mlx(&["apply", "changed.json"]).ends(1).says(&["MLX0148", "it was changed"]);
+    one.mlx(&["apply", "absent.json"]).ends(1).says(&["reading the plan absent.json"]);
+    fs::remove_file(one.at("changed.json")).unwrap();
+    assert_eq!(one.all(), before);
+}
+
+#[test]
+fn a_typo_does_nothing() {
+    let place = Place::with_shop();
+    let before = place.all();
+    let long = "a".repeat(300);
+    for (arguments, code, parts) in [
+        (&["ad", "api-serving"][..], 2, &["add"][..]),
+        (&["add", "api-serving", "--pluginn-type=x"], 2, &["--plugin-type"]),
+        (&["update", "--abort", "--continue"], 2, &["cannot be used with"]),
+        (&["completions", "fsh"], 2, &["fish"]),
+        (&["add", "aip-serving"], 1, &["MLX0130", "did you mean `api-serving`?"]),
+        (&["add", "data-source", "--plugin-type=snowflak"], 1, &["MLX0149", "did you mean `snowflake`?"]),
+        (&["add", "monitoring", "--set", "prefx=x"], 1, &["MLX0020", "prefix"]),
+        (&["add", "api-serving", "--version=9"], 1, &["MLX0153"]),
+        (&["add", "api-serving", "--version=latest"], 1, &["MLX0149", "is no version"]),
+        (&["add", "plugin-registry", "--name=x"], 1, &["--plugin-type"]),
+        (&["remove", "projct"], 1, &["MLX0159", "did you mean `project`?"]),
+        (&["update", "projct"], 1, &["MLX0159", "did you mean `project`?"]),
+        (&["diff", "projct", "x"], 1, &["MLX0159", "2 errors"]),
+        (&["info", "data-sorce"], 1, &["did you mean `data-source`?"]),
+        (&["compose", "enterprise-stak"], 1, &["did you mean `enterprise-stack`?"]),
+        (&["compose", "absent.yaml"], 1, &["MLX0001"]),
+        (&["explain", "MLX9999"], 1, &["there is no code"]),
+        (&["list", "--catalog", "absent"], 1, &["MLX0001"]),
+        (&["init", "shop"], 1, &["MLX0154", "is a project already"]),
+        (&["init", "My Shop"], 1, &["did you mean `my-shop`?"]),
+        (&["init", "../shop"], 1, &["MLX0149"]),
+        (&["init", "type"], 1, &["is a word of Rust"]),
+        (&["add", "data-source", "--name=type"], 1, &["is a word of Rust"]),
+        (&["add", "data-source", "--name=übung"], 1, &["MLX0149"]),
+        (&["add", "data-source", "--name="], 1, &["is empty"]),
+        (&["add", "data-source", "--name=--help"], 1, &["MLX0149"]),
+        (&["add", "data-source", "--name=../x"], 1, &["MLX0149"]),
+        (&["add", "data-source", "--name", &long], 1, &["has 300 characters"]),
+        (&["update", "--continue"], 1, &["MLX0157"]),
+        (&["-C", "absent", "status"], 1, &["MLX0140"]),
+    ] {
+        place.mlx(arguments).ends(code).says(parts);
+        if code == 1 {
+            let failed = place.json(arguments, 1);
+            assert_eq!(failed["status"], "failed");
+        }
+    }
+    assert_eq!(place.all(), before);
+}
+
+#[test]
+fn nobody_is_asked_without_a_terminal() {
+    let place = Place::with_shop();
+    let before = place.all();
+    let asking = ["add", "data-source"];
+    for kind in ["null", "pipe", "closed"] {
+        let mut command = command(place.temp.path(), &asking);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        if kind != "null" {
+            command.stdin(Stdio::piped());
+        }
+        let mut child = command.spawn().unwrap();
+        let open = child.stdin.take().filter(|_| kind == "pipe");
+        let start = Instant::now();
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(start.elapsed() < Duration::from_secs(60), "{kind}: it waits for an answer");
+            std::thread::sleep(Duration::from_millis(20));
+        };
+        drop(open);
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(status.code(), Some(1), "{kind}: {said}");
+        assert!(said.contains("--name") && said.contains("--plugin-type") && said.contains("`sqlite`"), "{said}");
+    }
+    assert_eq!(place.all(), before);
+}
+
+const FIRST: &str = "//! {{ title | doc }}\n\npub fn open() {}\n\npub fn count() -> u32 {\n    1\n}\n";
+const SECOND: &str = "//! {{ title | doc }}\n\npub fn open(early: bool) {}\n\npub fn count() -> u32 {\n    2\n}\n";
+
+#[test]
+fn an_update_keeps_what_was_changed_and_says_where_it_cannot() {
+    let place = Place::with_shop();
+    place.catalogue("company/parts", "1.0.0", FIRST);
+    place.mlx(&["add", "till"]).ends(1);
+    place.mlx(&["--catalog", "company/parts", "add", "till", "--set", "title=Money", "--no-fmt"]).ends(0);
+    assert!(place.text("shop/mlx.lock").contains("catalogue = \"../company/parts\""));
+    place.mlx(&["-C", "shop/src", "update"]).ends(0).says(&["nothing to do"]);
+    place.mlx(&["list"]).ends(0).says(&["till"]);
+
+    place.catalogue("company/parts", "2.0.0", SECOND);
+    place.mlx(&["status"]).ends(0).says(&["till 1.0.0, 2.0.0 is there"]);
+    assert_eq!(place.json(&["status", "--check"], 4)["status"], "outdated");
+    let mine = place.text("shop/src/till.rs").replace("open() {}", "open(late: bool) {}");
+    place.write("shop/src/till.rs", &mine);
+    place.mlx(&["diff", "till"]).ends(0).says(&["+pub fn open(late: bool) {}"]);
+    let before = place.all();
+    assert_eq!(place.json(&["update", "--dry-run"], 3)["plan"]["conflicts"], json!(["src/till.rs"]));
+    assert_eq!(place.all(), before);
+    place.mlx(&["update"]).ends(3).says(&[
+        "conflict src/till.rs",
+        "Takes cards too",
+        "mlx update --continue",
+        "--abort",
+    ]);
+    assert!(place.text("shop/src/till.rs").contains("||||||| generated before"));
+    place.mlx(&["add", "security"]).ends(1).says(&["MLX0155"]);
+    place.mlx(&["status", "--check"]).ends(4).says(&["conflict src/till.rs"]);
+    place.mlx(&["verify"]).ends(4);
+    place.mlx(&["update", "--continue"]).ends(1).says(&["MLX0156"]);
+    place.mlx(&["update", "--abort"]).ends(0).says(&["the update is given up"]);
+    assert_eq!(place.all(), before);
+
+    assert_eq!(place.json(&["update", "--no-fmt"], 3)["status"], "conflicts");
+    place.write("shop/src/till.rs", "//! Money\n");
+    place.json(&["update", "--continue"], 0);
+    place.mlx(&["status", "--check"]).ends(0);
+    assert_eq!(place.text("shop/src/till.rs"), "//! Money\n");
+
+    // The catalogue moves.
+    fs::rename(place.at("company"), place.at("firm")).unwrap();
+    let before = place.all();
+    place.mlx(&["update"]).ends(1).says(&["`../company/parts`, which cannot be read", "--catalog DIR"]);
+    place.mlx(&["status"]).ends(0).says(&["warning", "`../company/parts`"]);
+    assert_eq!(place.all(), before);
+    place.mlx(&["update", "--catalog", "firm/parts"]).ends(0).says(&["`../firm/parts` from now on"]);
+    place.mlx(&["update"]).ends(0).says(&["nothing to do"]);
+}
+
+#[test]
+fn of_several_catalogues_each_component_stays_with_its_own() {
+    let place = Place::with_shop();
+    place.catalogue("a", "1.0.0", FIRST);
+    place.catalogue("z", "1.0.0", SECOND);
+    place.mlx(&["--catalog=z", "--catalog=a", "add", "till", "--no-fmt"]).ends(0);
+    assert!(place.text("shop/mlx.lock").contains("catalogue = \"../a\""));
+    place.mlx(&["add", "monitoring", "--no-fmt", "--catalog=z"]).ends(0);
+    assert_eq!(place.text("shop/mlx.lock").matches("catalogue = ").count(), 1, "what comes with mlx has no folder");
+    place.mlx(&["update"]).ends(0).says(&["nothing to do"]);
+    place.mlx(&["update", "--catalog=z", "--dry-run"]).ends(0).says(&["src/till.rs"]);
+}
+
+#[test]
+fn a_changed_render_is_found() {
+    let place = Place::with_shop();
+    place.json(&["verify"], 0);
+    let base = place.at("shop/.mlx/base");
+    let blob = fs::read_dir(base).unwrap().next().unwrap().unwrap().path();
+    fs::write(blob, "changed").unwrap();
+    place.mlx(&["verify"]).ends(4).says(&["MLX0160", "was changed"]);
+    assert_eq!(place.json(&["verify"], 4)["problems"][0]["code"], "MLX0160");
+}
+
+#[test]
+fn a_component_is_removed_and_what_was_written_by_hand_stays() {
+    let place = Place::with_shop();
+    let before = place.all();
+    place.catalogue("parts", "1.0.0", FIRST);
+    place.mlx(&["--catalog", "parts", "add", "till", "--no-fmt"]).ends(0);
+    place.mlx(&["add", "data-source", "--plugin-type=sqlite", "--no-fmt"]).ends(0);
+    place.mlx(&["remove", "plugin-registry"]).ends(1).says(&["MLX0158"]);
+    let ran = place.mlx(&["remove", "sqlite"]).ends(0).says(&["note: nothing needs `plugin-registry` any more"]);
+    assert_eq!(ran.err.matches("plugin-registry` any more").count(), 1, "{}", ran.err);
+    place.json(&["remove", "plugin-registry"], 0);
+    place.write("shop/src/till.rs", "// mine\n");
+    place.mlx(&["remove", "till"]).ends(0).says(&["is kept as `src/till.rs.kept`"]);
+    let after = place.all();
+    assert_eq!(after[Path::new("shop/src/till.rs.kept")], b"// mine\n");
+    for (path, content) in
+        before.iter().filter(|(path, _)| path.ends_with("platform.yaml") || path.ends_with("plugins.json"))
+    {
+        assert_eq!(String::from_utf8_lossy(&after[path]), String::from_utf8_lossy(content), "{}", path.display());
+    }
+    place.mlx(&["remove", "project"]).ends(1).says(&["MLX0158", "delete its folder"]);
+}
+
+#[test]
+fn the_compositions_of_the_catalogue_are_composed_or_refused_as_a_whole() {
+    for (name, text) in mlx_components::compositions::ALL {
+        let place = Place::with_shop();
+        let before = place.all();
+        let ran = place.mlx(&["compose", name, "--no-fmt", "--json"]);
+        let made = document(&ran);
+        match ran.code {
+            0 => {
+                place.mlx(&["compose", name, "--no-fmt"]).ends(0).says(&["is there already"]);
+                place.write("stack.yaml", text);
+                place.json(&["compose", "stack.yaml", "--no-fmt"], 0);
+            }
+            1 => {
+                for found in made["error"]["diagnostics"].as_array().unwrap() {
+                    assert_eq!(found["location"]["file"], *name, "{found}");
+                }
+                assert_eq!(place.all(), before, "{name}");
+            }
+            other => panic!("{name}: {other}"),
+        }
+    }
+    let place = Place::with_shop();
+    place.write(
+        "both.yaml",
+        "plugins:\n  - {type: experiment_tracker, name: mlflow}\n  - {type: experiment_tracker, name: wandb}\n  \
+         - {type: data_sorce, name: x}\nconflicts:\n  - [mlflow, wandb]\n",
+    );
+    let before = place.all();
+    place.mlx(&["compose", "both.yaml"]).ends(1).says(&["MLX0152", "both.yaml:2", "did you mean `data_source`?"]);
+    assert_eq!(place.all(), before);
+}
+
+#[test]
+fn completions_of_every_shell() {
+    let place = Place::new();
+    for (shell, part) in [
+        ("bash", "complete -F _mlx"),
+        ("zsh", "#compdef mlx"),
+        ("fish", "complete -c mlx"),
+        ("powershell", "Register-ArgumentCompleter"),
+        ("elvish", "edit:completion:arg-completer[mlx]"),
+    ] {
+        place.mlx(&["completions", shell]).ends(0).says(&[part, "plugin-type"]);
+    }
+}
+
+#[test]
+fn a_reader_that_goes_is_no_failure() {
+    let place = Place::with_shop();
+    for arguments in [&["list", "--all"][..], &["explain"], &["completions", "bash"], &["list", "--all", "--json"]] {
+        let mut child =
+            command(place.temp.path(), arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        drop(child.stdout.take());
+        let output = child.wait_with_output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(0) && said.is_empty(), "{arguments:?}: {:?} {said}", output.status);
+    }
+}
+
+#[test]
+fn what_is_said_and_how() {
+    let place = Place::with_shop();
+    let ran = place.mlx(&["--quiet", "add", "monitoring", "--no-fmt"]).ends(0);
+    assert_eq!((ran.out.as_str(), ran.err.as_str()), ("", ""));
+    let ran = place.mlx(&["-q", "add", "absent"]).ends(1);
+    assert!(ran.err.contains("MLX0130"), "errors are said: {}", ran.err);
+    place.mlx(&["-C", "shop", "status"]).ends(0).says(&["monitoring"]);
+    let from_inside = run(command(&place.at("shop/src"), &["add", "security", "--no-fmt"])).ends(0);
+    assert!(from_inside.err.contains("next: cd .. && cargo run"), "{}", from_inside.err);
+
+    let colored = |arguments: &[&str], name: &str, value: &str| {
+        let mut command = command(place.temp.path(), arguments);
+        let ran = run(match name {
+            "" => command,
+            _ => {
+                command.env(name, value);
+                command
+            }
+        });
+        format!("{}{}", ran.out, ran.err).contains('\u{1b}')
+    };
+    let diff = ["add", "config-management", "--diff", "--no-fmt"];
+    assert!(!colored(&diff, "", ""), "this is no terminal");
+    assert!(!colored(&diff, "NO_COLOR", "1"));
+    assert!(colored(&[&diff[..], &["--color=always"]].concat(), "", ""));
+    assert!(!colored(&[&diff[..], &["--color=never"]].concat(), "CLICOLOR_FORCE", "1"));
+}
+
+#[test]
+fn a_secret_is_never_said() {
+    let place = Place::with_shop();
+    let secret = "hunter2hunter2";
+    for set in
+        [format!("api_key={secret}"), secret.to_owned(), format!("apikey={secret}"), format!("max_tokens={secret}")]
+    {
+        for json in [false, true] {
+            let mut arguments = vec!["add", "llm-provider", "--plugin-type=openai", "--set", &set];
+            arguments.extend(json.then_some("--json"));
+            let ran = place.mlx(&arguments).ends(1);
+            // What is no secret is quoted when it is wrong.
+            let is_quoted = format!("{}{}", ran.out, ran.err).contains(secret);
+            assert_eq!(is_quoted, set.starts_with("max_tokens") && is_quoted, "{set}: {}{}", ran.out, ran.err);
+        }
+    }
+    place.write("answers.yaml", &format!("api_key: {secret}\n"));
+    let ran = place.mlx(&["add", "llm-provider", "--plugin-type=openai", "--answers", "answers.yaml"]).ends(1);
+    assert!(ran.err.contains("MLX0151") && !ran.err.contains(secret), "{}", ran.err);
+    fs::remove_file(place.at("answers.yaml")).unwrap();
+    assert!(!place.all().values().any(|content| String::from_utf8_lossy(content).contains(secret)));
+}
+
+#[test]
+fn answers_come_from_files_too() {
+    let place = Place::with_shop();
+    place.catalogue("parts", "1.0.0", FIRST);
+    for (file, text) in
+        [("a.yaml", "title: Yes\n"), ("a.json", "{\"title\": \"No\"}"), ("a.toml", "title = \"Perhaps\"\n")]
+    {
+        place.write(file, text);
+        let planned = place.json(&["--catalog", "parts", "add", "till", "--answers", file, "--dry-run", "--no-fmt"], 0);
+        let text = planned["plan"].to_string();
+        assert!(["Yes", "No", "Perhaps"].iter().any(|title| text.contains(&format!("//! {title}"))), "{text}");
+    }
+    place.mlx(&["--catalog", "parts", "add", "till", "--answers", "absent.yaml"]).ends(1).says(&["absent.yaml"]);
+    place
+        .mlx(&["--catalog", "parts", "add", "till", "--set", "title=a", "--set", "title=b"])
+        .ends(1)
+        .says(&["is set twice"]);
+}
+
+#[test]
+fn every_document_is_as_its_schema_says() {
+    let place = Place::with_shop();
+    for (arguments, code) in [
+        (&["list"][..], 0),
+        (&["list", "--all"], 0),
+        (&["search", "snowflake"], 0),
+        (&["search", "nothing-like-this"], 0),
+        (&["info", "data-source"], 0),
+        (&["info", "data-source/snowflake"], 0),
+        (&["info", "security"], 0),
+        (&["explain"], 0),
+        (&["explain", "MLX0020"], 0),
+        (&["status"], 0),
+        (&["diff"], 0),
+        (&["verify"], 0),
+        (&["recover"], 0),
+        (&["catalog", "check"], 0),
+        (&["catalog", "test", "--only", "absent"], 1),
+        (&["update"], 0),
+    ] {
+        place.json(arguments, code);
+    }
+    // An own catalogue is found where it was named, not below itself.
+    place.catalogue("parts", "1.0.0", FIRST);
+    assert_eq!(place.json(&["catalog", "check", "parts"], 0)["components"], 1);
+    place.write("parts/till/component.json", "{}");
+    place.mlx(&["catalog", "check", "parts"]).ends(1).says(&["MLX0"]);
+    place.json(&["catalog", "check", "parts"], 1);
+}
+
+/// Stops at the first step that `stop` chooses, as a crash does: without cleaning up.
+struct Crash<F>(F);
+
+impl<F: FnMut(&Step<'_>) -> bool> Steps for Crash<F> {
+    fn before(&mut self, step: &Step<'_>) -> io::Result<()> {
+        if (self.0)(step) {
+            std::panic::panic_any("a crash");
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn an_interrupted_init_is_finished_from_the_folder_above() {
+    let catalogue = Catalogue::embedded().unwrap();
+    let crashed = |place: &Place| {
+        let options = Options { format: false, ..Options::default() };
+        let at = place.at("shop");
+        let (project, plan) = generate::init(catalogue, "shop", &at, &Request::default(), &options).unwrap();
+        let journal = at.join(".mlx/journal");
+        let crash = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            apply::apply_with(&project, &plan, &mut Crash(|_: &Step<'_>| journal.exists())).unwrap();
+        }));
+        assert!(crash.is_err() && !at.join("mlx.lock").exists());
+    };
+    let whole = Place::with_shop().all();
+    let place = Place::new();
+    crashed(&place);
+    let recovered = place.json(&["recover"], 0);
+    assert_eq!(recovered["recovered"], json!({"root": "shop", "interrupted": "init", "finished": true}));
+    assert_eq!(place.all(), whole);
+    place.json(&["recover"], 0);
+
+    let place = Place::new();
+    crashed(&place);
+    place.mlx(&["init", "shop", "--no-fmt"]).ends(0).says(&["had been interrupted, and was finished", "next: cd shop"]);
+    assert_eq!(place.all(), whole);
+
+    let place = Place::new();
+    crashed(&place);
+    place.json(&["init", "shop", "--no-fmt"], 0);
+    assert_eq!(place.all(), whole);
+
+    let place = Place::new();
+    crashed(&place);
+    place.mlx(&["add", "monitoring", "--no-fmt"]).ends(0).says(&["was finished", "in shop"]);
+    place.mlx(&["verify"]).ends(0);
+}
+
+/// A cargo that compiles nothing, and says what it is told to.
+#[cfg(unix)]
+fn with_cargo(place: &Place, script: &str, arguments: &[&str]) -> Ran {
+    use std::os::unix::fs::PermissionsExt;
+    let cargo = place.at("cargo");
+    let mut file = fs::File::create(&cargo).unwrap();
+    writeln!(file, "#!/bin/sh\n{script}").unwrap();
+    drop(file);
+    fs::set_permissions(&cargo, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = command(place.temp.path(), arguments);
+    command.env("CARGO", cargo);
+    run(command)
+}
+
+#[cfg(unix)]
+#[test]
+fn a_mistake_is_traced_to_the_line_of_its_template() {
+    let place = Place::with_shop();
+    place.catalogue(
+        "parts",
+        "1.0.0",
+        "//! {{ title | doc }}\n{% if true %}\npub fn open()   {}\n{% endif %}\nfn wrong() {}\n",
+    );
+    place.mlx(&["--catalog", "parts", "add", "till"]).ends(0);
+    let line = place.text("shop/src/till.rs").lines().position(|line| line.contains("wrong")).unwrap() + 1;
+    let message = json!({"reason": "compiler-message", "message": {
+        "level": "error", "message": "mismatched types", "rendered": "error: mismatched types\n",
+        "spans": [{"is_primary": true, "file_name": "src/till.rs", "line_start": line}],
+    }});
+    let script = format!("printf '%s\\n' '{message}' '{message}'\nexit 101");
+    with_cargo(&place, &script, &["check"])
+        .ends(1)
+        .says(&["from till 1.0.0, line 5 of its template", "till.rs.template"]);
+    let found = document(&with_cargo(&place, &script, &["check", "--json"]).ends(1));
+    assert_eq!(found["messages"].as_array().unwrap().len(), 1, "{found}");
+    assert_eq!(found["messages"][0]["origin"]["template_line"], 5);
+    place.write("shop/src/till.rs", &place.text("shop/src/till.rs").replace("fn wrong() {}", "fn wrong() { 1 }"));
+    with_cargo(&place, &script, &["check"]).ends(1).says(&["from till 1.0.0", "this line was changed since"]);
+    document(&with_cargo(&place, "exit 0", &["check", "--test", "--json"]).ends(0));
+    let failing = document(&with_cargo(&place, "test $1 = check", &["check", "--test", "--json"]).ends(1));
+    assert_eq!((&failing["compiled"], &failing["tested"]), (&json!(true), &json!(false)));
+    with_cargo(&place, "exit 0", &["check"]).ends(0).says(&["no mistakes"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn the_doctor_says_what_is_wrong() {
+    let place = Place::with_shop();
+    with_cargo(&place, "exit 0", &["doctor"]).ends(0).says(&["plugins.json agrees"]);
+    document(&with_cargo(&place, "exit 0", &["doctor", "--json"]).ends(0));
+    let script = "echo 'error[MLX0060]: it is not linked' >&2\nexit 1";
+    let failed = document(&with_cargo(&place, script, &["doctor", "--json"]).ends(1));
+    assert_eq!(failed["status"], "failed");
+    assert!(failed["findings"].to_string().contains("it is not linked"));
+    fs::remove_dir_all(place.at("shop/.mlx/base")).unwrap();
+    with_cargo(&place, script, &["doctor"]).ends(1).says(&["WRONG", "is lost", "2 things are wrong"]);
+}
