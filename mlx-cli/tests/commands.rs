@@ -376,6 +376,39 @@ fn an_update_keeps_what_was_changed_and_says_where_it_cannot() {
 }
 
 #[test]
+fn what_a_new_version_needs_comes_with_it() {
+    let place = Place::with_shop();
+    place.catalogue("parts", "1.0.0", FIRST);
+    place.mlx(&["--catalog", "parts", "add", "till", "--no-fmt"]).ends(0);
+    let with = |version: &str, more: JsonValue| {
+        place.catalogue("parts", version, SECOND);
+        let path = "parts/till/component.json";
+        let mut component: JsonValue = serde_json::from_str(&place.text(path)).unwrap();
+        component.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        place.write(path, &component.to_string());
+    };
+    let before = || place.all().into_iter().filter(|(path, _)| path.starts_with("shop")).collect::<Vec<_>>();
+
+    let untouched = before();
+    with("2.0.0", json!({"dependencies": ["utilities@^9"]}));
+    place.mlx(&["update"]).ends(1).says(&["component.json:1:", "`till` depends on `utilities` ^9"]);
+    with("2.0.0", json!({"conflicts_with": ["plugin-registry"], "dependencies": ["plugin-registry"]}));
+    place.mlx(&["update"]).ends(1).says(&["`plugin-registry` and `till` cannot be in one project"]);
+    with("2.0.0", json!({"compatibility": {"mlx": "^7"}}));
+    place.mlx(&["update"]).ends(1).says(&["`till` 2.0.0 works with mlx `^7`"]);
+    assert_eq!(before(), untouched);
+
+    with("2.0.0", json!({"dependencies": ["utilities"]}));
+    place.mlx(&["update"]).ends(0).says(&["utilities"]);
+    let lock = place.text("shop/mlx.lock");
+    assert!(lock.contains("component = \"utilities\""), "{lock}");
+    place.mlx(&["status", "--check"]).ends(0);
+    place.mlx(&["update"]).ends(0).says(&["nothing to do"]);
+    // As if it had been added with it: nothing else holds it.
+    place.mlx(&["remove", "till"]).ends(0).says(&["nothing needs `utilities` any more"]);
+}
+
+#[test]
 fn of_several_catalogues_each_component_stays_with_its_own() {
     let place = Place::with_shop();
     place.catalogue("a", "1.0.0", FIRST);

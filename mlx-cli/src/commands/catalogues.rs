@@ -48,11 +48,14 @@ impl Catalogues {
                     let why = |name: &str| {
                         let message = format!("`{name}` came from the catalogue in `{folder}`, which cannot be read");
                         let found = Diagnostic::error(Code::UnknownComponent, message);
-                        let found = found.help("name the folder where it is now with `--catalog DIR`");
-                        match error.diagnostics().first() {
-                            Some(first) => found.help(first.message.clone()),
+                        let found = match error.diagnostics().first() {
+                            Some(first) => match &first.location {
+                                Some(at) => found.help(format!("{at}: {}", first.message)),
+                                None => found.help(first.message.clone()),
+                            },
                             None => found,
-                        }
+                        };
+                        found.help("if it has moved, name the folder where it is now with `--catalog DIR`")
                     };
                     catalogues.gone.extend(names.into_iter().map(|name| (name.to_owned(), why(name))));
                 }

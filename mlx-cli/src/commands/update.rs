@@ -52,7 +52,7 @@ pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writ
     if !found.is_empty() {
         return Err(Error::from_diagnostics("the catalogue", found));
     }
-    let options = Options { format: !writing.no_fmt, ..Options::default() };
+    let options = Options { format: !writing.no_fmt, folders, ..Options::default() };
     let generated = generate::regenerate(&mut tree, &catalogue, &entries, &options)?;
     merging::update(&mut tree, generated)?;
     let plan = merging::into_plan(tree, session.command)?;

@@ -29,7 +29,10 @@ use mlx_core::{
 use resolve::{Resolved, Resolver};
 use semver::VersionReq;
 use similar::TextDiff;
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 /// The component that a project itself is made of.
 pub const PROJECT: &str = "project";
@@ -252,7 +255,7 @@ fn generate(
     if !found.is_empty() {
         return Err(Error::from_diagnostics("the catalogue", found));
     }
-    let stale = refresh::stale(&mut tree, catalogue, &around);
+    let stale = refresh::stale(&mut tree, catalogue, &around, &[]);
     let mut refreshed = Vec::new();
     for entry in &stale {
         let subject = refresh::subject(catalogue.find(&entry.component)?, entry);
@@ -261,11 +264,7 @@ fn generate(
     let new = renderings.iter_mut().map(|(rendering, _)| rendering);
     format_all(&mut tree, new.chain(refreshed.iter_mut()), options)?;
     for (rendering, requested) in renderings {
-        let installed = Installed {
-            requested,
-            catalogue: options.folders.get(&rendering.subject.component.name).cloned(),
-            ..Installed::new(rendering.subject.component.name.clone(), rendering.subject.component.version.clone())
-        };
+        let installed = Installed { requested, ..new_entry(&rendering.subject, options) };
         place::place(&mut tree, &rendering, installed, &around, &mut found)?;
     }
     if !found.is_empty() {
@@ -278,35 +277,69 @@ fn generate(
     update::into_plan(tree, command)
 }
 
-/// What entries of the lock come to with the templates of now, formatted: what [`update`](update::update) merges into the
-/// project.
+/// What entries of the lock come to with the templates of now, formatted, and what their new versions need besides: what
+/// [`update`](update::update) merges into the project.
 ///
 /// # Errors
-/// A component that the catalogue does not have any more; answers that its new version does not take; as of [`render`].
+/// A component that the catalogue does not have any more; answers that its new version does not take; a version that another
+/// component does not work with, conflicts; as of [`render`].
 pub fn regenerate(
     tree: &mut Tree<'_>,
     catalogue: &Catalogue,
     entries: &[Installed],
     options: &Options,
 ) -> Result<Vec<update::Generated>> {
-    let lock = tree.lock();
-    let around = Surroundings {
-        project: lock.project.name.clone(),
-        components: lock.component_names(),
-        origin: origin(tree, options)?,
-    };
     let mut found = Vec::new();
-    let mut renderings = Vec::new();
+    let mut updated = BTreeSet::new();
+    let mut lock = tree.lock().clone();
     for entry in entries {
         let Some(component) = render::collect(catalogue.find(&entry.component), &mut found)? else { continue };
-        let rendered = render(catalogue, refresh::subject(component, entry), &around);
-        renderings.extend(render::collect(rendered, &mut found)?);
+        updated.insert(component.name.as_str());
+        lock.put(Installed { version: component.version.clone(), ..entry.clone() });
+    }
+    if !found.is_empty() {
+        return Err(Error::from_diagnostics("the catalogue", found));
+    }
+    let Resolved { items, notes, .. } = Resolver::new(catalogue, &lock).upgrade(&updated)?;
+    notes.into_iter().for_each(|note| tree.note(note));
+    let mut components = lock.component_names();
+    components.extend(items.iter().map(|item| item.subject.component.name.clone()));
+    components.sort();
+    components.dedup();
+    let around = Surroundings { project: lock.project.name.clone(), components, origin: origin(tree, options)? };
+
+    let mut entries = entries.to_vec();
+    if !items.is_empty() {
+        entries.extend(refresh::stale(tree, catalogue, &around, &entries));
+    }
+    let mut subjects = Vec::new();
+    for entry in &entries {
+        subjects.push(refresh::subject(catalogue.find(&entry.component)?, entry));
+    }
+    entries.extend(items.iter().map(|item| new_entry(&item.subject, options)));
+    subjects.extend(items.into_iter().map(|item| item.subject));
+    let mut renderings = Vec::new();
+    for subject in subjects {
+        renderings.extend(render::collect(render(catalogue, subject, &around), &mut found)?);
     }
     if !found.is_empty() {
         return Err(Error::from_diagnostics("the catalogue", found));
     }
     format_all(tree, renderings.iter_mut(), options)?;
     Ok(entries.iter().zip(&renderings).map(|(entry, new)| refresh::generated(entry, new, &around)).collect())
+}
+
+/// The entry of the lock of what is not in the project yet.
+fn new_entry(subject: &Subject<'_>, options: &Options) -> Installed {
+    Installed {
+        requested: false,
+        instance: subject.instance.as_ref().map(Instance::full_id),
+        module: subject.instance.as_ref().map(|instance| instance.module.clone()),
+        answers: subject.answers.clone(),
+        extra: subject.extra.clone(),
+        catalogue: options.folders.get(&subject.component.name).cloned(),
+        ..Installed::new(subject.component.name.clone(), subject.component.version.clone())
+    }
 }
 
 /// A line of a template.

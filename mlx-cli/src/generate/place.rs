@@ -19,10 +19,6 @@ pub(super) fn place(
 ) -> Result<()> {
     let subject = &rendering.subject;
     installed.sha256 = subject.component.sha256().to_owned();
-    installed.instance = subject.instance.as_ref().map(super::Instance::full_id);
-    installed.module = subject.instance.as_ref().map(|instance| instance.module.clone());
-    installed.answers = subject.answers.clone();
-    installed.extra = subject.extra.clone();
     installed.components = around.components.clone();
     let before = found.len();
     for file in &rendering.files {

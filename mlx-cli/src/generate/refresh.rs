@@ -11,9 +11,17 @@ use mlx_core::diagnostics::Source;
 /// What templates ask for the components of the project by.
 const NAME: &str = "components";
 
-/// The components and plugins of the project whose templates ask for the components, of which there are others now.
-pub(super) fn stale(tree: &mut Tree<'_>, catalogue: &Catalogue, around: &Surroundings) -> Vec<Installed> {
-    let changed = tree.lock().components.iter().filter(|entry| entry.components != around.components);
+/// The components and plugins of the project, but `updated`, whose templates ask for the components, of which there are others
+/// now.
+pub(super) fn stale(
+    tree: &mut Tree<'_>,
+    catalogue: &Catalogue,
+    around: &Surroundings,
+    updated: &[Installed],
+) -> Vec<Installed> {
+    let is_updated = |entry: &Installed| updated.iter().any(|other| other.id() == entry.id());
+    let entries = tree.lock().components.iter();
+    let changed = entries.filter(|entry| entry.components != around.components && !is_updated(entry));
     let asks = |entry: &&Installed| {
         let component = catalogue.find(&entry.component);
         component.is_ok_and(|component| asks_for_components(component, catalogue, entry.instance.is_some()))

@@ -53,10 +53,34 @@ impl<'c, 'l> Resolver<'c, 'l> {
                 }
             }
         }
-        self.conflicts();
+        self.conflicts(&BTreeSet::new());
+        self.end("the request")
+    }
+
+    /// What new versions need that is not there, with a lock that has the new versions already.
+    pub(super) fn upgrade(mut self, updated: &BTreeSet<&str>) -> Result<Resolved<'c>> {
+        let mut seen = BTreeSet::new();
+        for entry in self.lock.components.iter().filter(|entry| seen.insert(&entry.component)) {
+            let Ok(component) = self.catalogue.find(&entry.component) else { continue };
+            // What another version needs is not known.
+            if component.version != entry.version {
+                continue;
+            }
+            if updated.contains(component.name.as_str()) {
+                self.compatible(component);
+            }
+            for dependency in &component.dependencies {
+                self.dependency(component, &dependency.name, &dependency.range, &mut vec![&component.name]);
+            }
+        }
+        self.conflicts(updated);
+        self.end("the update")
+    }
+
+    fn end(self, what: &str) -> Result<Resolved<'c>> {
         match self.found.is_empty() {
             true => Ok(Resolved { items: self.items, promoted: self.promoted, notes: self.notes }),
-            false => Err(Error::from_diagnostics("the request", self.found)),
+            false => Err(Error::from_diagnostics(what, self.found)),
         }
     }
 
@@ -326,12 +350,7 @@ impl<'c, 'l> Resolver<'c, 'l> {
         if self.has_itself(component) {
             return;
         }
-        let version = env!("CARGO_PKG_VERSION").parse().unwrap_or(Version::new(0, 0, 0));
-        for (name, range) in component.compatibility.iter().filter(|(_, range)| !range.matches(&version)) {
-            let message =
-                format!("`{}` {} works with {name} `{range}`, this is {version}", component.name, component.version);
-            self.report(Code::UnmetComponent, message, Vec::new());
-        }
+        self.compatible(component);
         way.push(&component.name);
         for dependency in &component.dependencies {
             self.dependency(component, &dependency.name, &dependency.range, way);
@@ -340,6 +359,15 @@ impl<'c, 'l> Resolver<'c, 'l> {
         if is_of_its_own(component) {
             let subject = Subject { component, instance: None, answers: answers.clone(), extra: Extra::default() };
             self.items.push(Item { subject, requested });
+        }
+    }
+
+    fn compatible(&mut self, component: &Component) {
+        let version = env!("CARGO_PKG_VERSION").parse().unwrap_or(Version::new(0, 0, 0));
+        for (name, range) in component.compatibility.iter().filter(|(_, range)| !range.matches(&version)) {
+            let message =
+                format!("`{}` {} works with {name} `{range}`, this is {version}", component.name, component.version);
+            self.report(Code::UnmetComponent, message, Vec::new());
         }
     }
 
@@ -406,9 +434,10 @@ impl<'c, 'l> Resolver<'c, 'l> {
         self.items.push(Item { subject: Subject { component, instance, answers, extra }, requested });
     }
 
-    /// Components that exclude each other, each pair once.
-    fn conflicts(&mut self) {
-        let new: BTreeSet<&str> = self.items.iter().map(|item| item.subject.component.name.as_str()).collect();
+    /// Components that exclude each other, each pair once, if one of the two is new or `updated`.
+    fn conflicts(&mut self, updated: &BTreeSet<&str>) {
+        let items = self.items.iter().map(|item| item.subject.component.name.as_str());
+        let new: BTreeSet<&str> = items.chain(updated.iter().copied()).collect();
         let installed: BTreeSet<&str> =
             self.lock.components.iter().map(|installed| installed.component.as_str()).collect();
         let catalogue = self.catalogue;
