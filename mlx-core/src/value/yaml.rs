@@ -54,7 +54,7 @@ struct Open {
     seen: HashMap<String, Location>,
 }
 
-type Fatal = Box<Diagnostic>;
+pub(super) type Fatal = Box<Diagnostic>;
 
 impl Builder<'_> {
     fn location(&self, span: Span) -> Location {
@@ -98,9 +98,7 @@ impl Builder<'_> {
     fn count(&mut self, nodes: usize, at: &Location) -> Result<(), Fatal> {
         self.nodes += nodes;
         if self.nodes > MAX_NODES {
-            let message = format!("the document has more than {MAX_NODES} values");
-            let help = "no platform needs as many: keep data in a file of its own, and give its path";
-            return Err(Box::new(Diagnostic::error(Code::TooLarge, message).at(at).help(help)));
+            return Err(too_many(at));
         }
         Ok(())
     }
@@ -255,12 +253,7 @@ impl Builder<'_> {
                     }
                 },
                 Some((key, location)) => match open.seen.get(&key) {
-                    Some(first) => self.diagnostics.push(
-                        Diagnostic::error(Code::DuplicateKey, format!("the key `{key}` appears twice"))
-                            .at(&location)
-                            .related("it was first given here", first)
-                            .help("remove one of the two"),
-                    ),
+                    Some(first) => self.diagnostics.push(appears_twice(&key, &location, first)),
                     None => {
                         open.seen.insert(key.clone(), location.clone());
                         map.push(Entry { key, key_location: Some(location), value: node });
@@ -278,7 +271,22 @@ fn not_a_key_without_place() -> Diagnostic {
         .help("put a text that begins with a brace or bracket in quotes: `\"{{ name }}\"`")
 }
 
-fn nests_too_deep(message: String, at: &Location) -> Fatal {
+/// A key that a mapping has already.
+pub(super) fn appears_twice(key: &str, at: &Location, first: &Location) -> Diagnostic {
+    Diagnostic::error(Code::DuplicateKey, format!("the key `{key}` appears twice"))
+        .at(at)
+        .related("it was first given here", first)
+        .help("remove one of the two")
+}
+
+/// More than [`MAX_NODES`].
+pub(super) fn too_many(at: &Location) -> Fatal {
+    let message = format!("the document has more than {MAX_NODES} values");
+    let help = "no platform needs as many: keep data in a file of its own, and give its path";
+    Box::new(Diagnostic::error(Code::TooLarge, message).at(at).help(help))
+}
+
+pub(super) fn nests_too_deep(message: String, at: &Location) -> Fatal {
     Box::new(Diagnostic::error(Code::TooLarge, message).at(at).help("give the values in fewer levels"))
 }
 
