@@ -31,8 +31,8 @@ impl Store for Handle<dyn Store> {
         Lease::run(&lease, Store::query(&*lease, sql)).await
     }
     fn version(&self) -> Result<usize> {
-        let lease = Handle::pin(self)?;
-        Store::version(&*lease)
+        let lease = Handle::slot(self).borrow();
+        Store::version(lease.get()?.contract::<dyn Store>()?)
     }
     fn rows(&self) -> Result<BoxStream<usize>> {
         let lease = Handle::pin(self)?;
@@ -44,8 +44,8 @@ impl Store for Handle<dyn Store> {
         Lease::run(&lease, Store::pin(&*lease)).await
     }
     fn name(&self) -> Result<&'static str> {
-        let lease = Handle::pin(self)?;
-        Store::name(&*lease)
+        let lease = Handle::slot(self).borrow();
+        Store::name(lease.get()?.contract::<dyn Store>()?)
     }
 }
 
@@ -224,6 +224,25 @@ async fn an_empty_slot_and_a_closed_one_answer_stopped() {
 
     assert!(slot.publish(instance(&Fake::new(2))).is_none());
     assert_eq!(handle.version().unwrap(), 2, "a slot can be opened again");
+}
+
+#[tokio::test]
+async fn a_borrowed_instance_holds_the_drain_on_whichever_thread() {
+    let (one, two) = (Fake::new(1), Fake::new(2));
+    let (slot, handle) = serve(&one);
+    // More than a thread can hold cheaply.
+    let borrowed: Vec<_> = (0..20).map(|_| slot.borrow()).collect();
+    let old = slot.publish(instance(&two)).unwrap();
+    assert_eq!(handle.version().unwrap(), 2);
+    assert_eq!(old.in_flight(), 20);
+    for (left, borrow) in borrowed.into_iter().enumerate().rev() {
+        assert!(!is_drained(&old).await);
+        std::thread::scope(|scope| scope.spawn(move || drop(borrow)).join().unwrap());
+        assert_eq!(old.in_flight(), left);
+    }
+    assert!(is_drained(&old).await);
+    drop(slot.close());
+    assert_eq!(slot.borrow().get().unwrap_err().kind(), ErrorKind::Stopped);
 }
 
 #[test]
@@ -428,10 +447,14 @@ async fn swaps_under_load_lose_no_call() {
             let (handle, calls, done) = (handle.clone(), calls.clone(), done.clone());
             tokio::spawn(async move {
                 let mut newest = 0;
-                while !done.load(SeqCst) {
-                    let version = match caller % 3 {
+                for round in caller.. {
+                    if done.load(SeqCst) {
+                        break;
+                    }
+                    let version = match round % 4 {
                         0 => handle.query("sleep").await.unwrap(),
                         1 => handle.query("ready").await.unwrap(),
+                        2 => handle.version().unwrap(),
                         _ => next(&mut handle.rows().unwrap()).await.unwrap().unwrap(),
                     };
                     assert!(version >= newest, "{version} after {newest}");

@@ -1,9 +1,11 @@
 use std::any::{Any, type_name};
 use std::fmt;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use crate::metrics::Meter;
+use crate::diagnostics::{Error, Result};
+use crate::metrics::{Meter, Timer};
 
 /// One running plugin, under every contract it fulfils.
 ///
@@ -32,6 +34,8 @@ use crate::metrics::Meter;
 /// ```
 #[derive(Default)]
 pub struct Instance {
+    /// Of the plugin, once the instance is published.
+    name: Arc<str>,
     /// Few, so searched from the front: what is provided first is found fastest.
     contracts: Vec<Contract>,
     meter: Option<Arc<Meter>>,
@@ -75,6 +79,16 @@ impl Instance {
         self
     }
 
+    /// The instance of the plugin `name`.
+    pub(super) fn named(self, name: Arc<str>) -> Self {
+        Self { name, ..self }
+    }
+
+    /// The name of the plugin.
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Has the plugin's life measured, and the calls too that are made through handles if `calls`.
     #[must_use]
     pub fn measured(mut self, meter: Arc<Meter>, calls: bool) -> Self {
@@ -107,15 +121,15 @@ impl Instance {
         };
     }
 
-    /// Whether calls are neither measured nor guarded.
+    /// Whether nothing stands between callers and the plugin: its calls are neither measured nor guarded.
     #[inline]
-    pub(super) fn is_plain(&self) -> bool {
+    pub fn is_plain(&self) -> bool {
         self.minds.load(Relaxed) == 0
     }
 
-    /// Whether there is a guard.
+    /// Whether calls are led through a [`Guard`](crate::resilience::Guard).
     #[inline]
-    pub(crate) fn is_guarded(&self) -> bool {
+    pub fn is_guarded(&self) -> bool {
         self.minds.load(Relaxed) & GUARDED != 0
     }
 
@@ -126,8 +140,35 @@ impl Instance {
 
     /// What measures calls.
     #[inline]
-    pub(super) fn call_meter(&self) -> Option<&Meter> {
+    fn call_meter(&self) -> Option<&Meter> {
         if self.minds.load(Relaxed) & MEASURED != 0 { self.meter() } else { None }
+    }
+
+    /// Has a call of this name measured, if the calls of the instance are. Where they are not, it costs one branch.
+    #[inline]
+    pub fn measure<'c, T: 'c, E: 'c>(&self, operation: &'static str, call: Call<'c, T, E>) -> Call<'c, T, E> {
+        match self.call_meter() {
+            None => call,
+            Some(meter) => timed(meter.start(operation), call),
+        }
+    }
+
+    /// As [`measure`](Self::measure), for a call that is not async.
+    ///
+    /// # Errors
+    ///
+    /// Those of `call`.
+    #[inline]
+    pub fn measure_now<T, E>(&self, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        match self.call_meter() {
+            None => call(),
+            Some(meter) => {
+                let mut timer = meter.start(operation);
+                let output = timer.within(call);
+                timer.stop(output.is_ok());
+                output
+            }
+        }
     }
 
     /// The plugin under the contract `C`, if it fulfils it.
@@ -139,10 +180,52 @@ impl Instance {
         self.contracts.iter().find_map(|contract| contract.plugin.downcast_ref())
     }
 
+    /// The plugin under the contract `C`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::unsupported`] if the instance does not fulfil the contract.
+    #[inline]
+    pub fn contract<C: ?Sized + Send + Sync + 'static>(&self) -> Result<&C> {
+        self.shared().map(|plugin| &**plugin)
+    }
+
+    #[inline]
+    pub(super) fn shared<C: ?Sized + Send + Sync + 'static>(&self) -> Result<&Arc<C>> {
+        match self.get::<C>() {
+            Some(plugin) => Ok(plugin),
+            None => Err(self.missing::<C>()),
+        }
+    }
+
+    #[cold]
+    fn missing<C: ?Sized>(&self) -> Error {
+        let provided: Vec<_> = self.contracts().collect();
+        Error::unsupported(format!(
+            "plugin `{}` does not provide `{}`; it provides: {}",
+            self.name,
+            type_name::<C>(),
+            provided.join(", "),
+        ))
+    }
+
     /// The Rust names of the contracts, in the order in which they were provided.
     pub fn contracts(&self) -> impl Iterator<Item = &'static str> {
         self.contracts.iter().map(|c| c.name)
     }
+}
+
+/// A call of an async method, as `#[async_trait]` makes it.
+type Call<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
+
+// Out of the way of calls that are not measured.
+#[cold]
+fn timed<'c, T: 'c, E: 'c>(mut timer: Timer, call: Call<'c, T, E>) -> Call<'c, T, E> {
+    Box::pin(async move {
+        let output = timer.around(call).await;
+        timer.stop(output.is_ok());
+        output
+    })
 }
 
 impl fmt::Debug for Instance {

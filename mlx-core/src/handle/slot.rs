@@ -1,4 +1,3 @@
-use std::any::type_name;
 use std::fmt;
 use std::future::poll_fn;
 use std::ops::Deref;
@@ -10,25 +9,18 @@ use std::thread;
 use super::instance::Instance;
 use super::signal::{Signal, Watch};
 use super::stream::{self, BoxStream};
-use super::stripe::{Claim, Drain, Stripes};
+use super::stripe::{Borrow, Claim, Drain, Stripes};
 use crate::diagnostics::{Error, Result};
-use crate::metrics::Timer;
 
 /// The place of one plugin in a running platform: holds its current [`Instance`], or none.
 ///
 /// Shared as an `Arc<Slot>` between the platform, which publishes, and the handles, which lease.
 pub struct Slot {
     name: Arc<str>,
-    stripes: Stripes<Published>,
+    stripes: Stripes<Instance>,
     /// The slot that this one stands for, once what it held has been published there. Never one that stands for
     /// another itself.
     merged: OnceLock<Arc<Slot>>,
-}
-
-/// What a lease refers to. The name comes along so that an error can be made from a lease alone.
-struct Published {
-    name: Arc<str>,
-    instance: Instance,
 }
 
 impl Slot {
@@ -49,8 +41,7 @@ impl Slot {
     /// Once this has returned, no new call reaches the old instance. A closed slot is opened again.
     #[must_use = "the previous instance has to be drained and stopped"]
     pub fn publish(&self, instance: Instance) -> Option<Retired> {
-        let name = Arc::clone(&self.name);
-        self.place().publish(Published { name, instance }).map(Retired)
+        self.place().publish(instance.named(Arc::clone(&self.name))).map(Retired)
     }
 
     /// Takes the instance out, and returns it to be drained and stopped. From here on leases answer
@@ -78,7 +69,7 @@ impl Slot {
 
     /// Where the instance is.
     #[inline]
-    fn place(&self) -> &Stripes<Published> {
+    fn place(&self) -> &Stripes<Instance> {
         match self.merged.get() {
             None => &self.stripes,
             Some(slot) => &slot.stripes,
@@ -86,7 +77,7 @@ impl Slot {
     }
 
     #[inline]
-    fn claim(&self) -> Option<Claim<Published>> {
+    fn claim(&self) -> Option<Claim<Instance>> {
         match self.place().lease() {
             Some(claim) => Some(claim),
             // It may have gone between the look and the lease.
@@ -107,6 +98,21 @@ impl Slot {
         }
     }
 
+    /// Borrows the current instance for one call that is not async. A thread that holds more than eight of these pays for
+    /// the next ones what a count shared by all threads costs.
+    #[inline]
+    pub fn borrow(&self) -> InstanceRef<'_> {
+        let borrow = self.place().borrow();
+        let borrow = if borrow.get().is_some() { borrow } else { self.borrow_merged(borrow) };
+        InstanceRef { slot: self, borrow }
+    }
+
+    /// It may have gone between the look and the borrow.
+    #[cold]
+    fn borrow_merged(&self, none: Borrow<Instance>) -> Borrow<Instance> {
+        self.merged.get().map_or(none, |slot| slot.stripes.borrow())
+    }
+
     #[cold]
     fn stopped(&self) -> Error {
         Error::stopped(format!("plugin `{}` is not running", self.name))
@@ -123,17 +129,14 @@ impl Slot {
         C: ?Sized + Send + Sync + 'static,
     {
         let claim = self.claim();
-        claim.is_some_and(|published| published.instance.get::<C>().is_some())
+        claim.is_some_and(|instance| instance.get::<C>().is_some())
     }
 }
 
 impl fmt::Debug for Slot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claim = self.claim();
-        f.debug_struct("Slot")
-            .field("name", &self.name)
-            .field("instance", &claim.as_ref().map(|p| &p.instance))
-            .finish()
+        f.debug_struct("Slot").field("name", &self.name).field("instance", &claim.as_deref()).finish()
     }
 }
 
@@ -147,44 +150,15 @@ fn stripe_count() -> usize {
 }
 
 /// A lease on an instance as a whole, under whichever contract. See [`Lease`](super::Lease) for one
-/// contract; a single call takes this one, which counts in the caller's stripe alone.
+/// contract; a single async call takes this one, which counts in the caller's stripe alone.
 ///
 /// The instance is not stopped while the lease exists, except past the deadline of a drain.
-pub struct InstanceLease(Claim<Published>);
+pub struct InstanceLease(Claim<Instance>);
 
 impl InstanceLease {
     /// The name of the plugin.
     pub fn name(&self) -> &str {
-        &self.0.name
-    }
-
-    /// The plugin under the contract `C`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::unsupported`] if the instance does not fulfil the contract.
-    #[inline]
-    pub fn contract<C: ?Sized + Send + Sync + 'static>(&self) -> Result<&C> {
-        self.shared().map(|plugin| &**plugin)
-    }
-
-    #[inline]
-    pub(super) fn shared<C: ?Sized + Send + Sync + 'static>(&self) -> Result<&Arc<C>> {
-        match self.get::<C>() {
-            Some(plugin) => Ok(plugin),
-            None => Err(self.missing::<C>()),
-        }
-    }
-
-    #[cold]
-    fn missing<C: ?Sized>(&self) -> Error {
-        let provided: Vec<_> = self.contracts().collect();
-        Error::unsupported(format!(
-            "plugin `{}` does not provide `{}`; it provides: {}",
-            self.name(),
-            type_name::<C>(),
-            provided.join(", "),
-        ))
+        self.0.name()
     }
 
     /// Runs `future`, usually a call on this lease, until it completes or the drain of the instance is cancelled,
@@ -209,63 +183,11 @@ impl InstanceLease {
         })
     }
 
-    /// Whether nothing stands between callers and the plugin: its calls are neither measured nor guarded.
-    #[inline]
-    pub fn is_plain(&self) -> bool {
-        self.0.instance.is_plain()
-    }
-
-    /// Whether calls are led through a [`Guard`](crate::resilience::Guard).
-    #[inline]
-    pub fn is_guarded(&self) -> bool {
-        self.0.instance.is_guarded()
-    }
-
-    /// Has a call of this name measured, if the calls of the instance are. Where they are not, it costs one branch.
-    #[inline]
-    pub fn measured<'c, T: 'c, E: 'c>(&self, operation: &'static str, call: Call<'c, T, E>) -> Call<'c, T, E> {
-        match self.call_meter() {
-            None => call,
-            Some(meter) => timed(meter.start(operation), call),
-        }
-    }
-
-    /// As [`measured`](Self::measured), for a call that is not async.
-    ///
-    /// # Errors
-    ///
-    /// Those of `call`.
-    #[inline]
-    pub fn measured_now<T, E>(&self, operation: &'static str, call: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-        match self.call_meter() {
-            None => call(),
-            Some(meter) => {
-                let mut timer = meter.start(operation);
-                let output = timer.within(call);
-                timer.stop(output.is_ok());
-                output
-            }
-        }
-    }
-
     /// Gives the lease to a stream that came from it. The instance is kept until the stream ends or is dropped. When
     /// the drain is cancelled, the stream yields one [`Error::cancelled`] and ends.
     pub fn attach<T: 'static>(self, stream: BoxStream<T>) -> BoxStream<T> {
         stream::attach(self, stream)
     }
-}
-
-/// A call of an async method, as `#[async_trait]` makes it.
-type Call<'c, T, E> = Pin<Box<dyn Future<Output = Result<T, E>> + Send + 'c>>;
-
-// Out of the way of calls that are not measured.
-#[cold]
-fn timed<'c, T: 'c, E: 'c>(mut timer: Timer, call: Call<'c, T, E>) -> Call<'c, T, E> {
-    Box::pin(async move {
-        let output = timer.around(call).await;
-        timer.stop(output.is_ok());
-        output
-    })
 }
 
 /// The error of a call or stream that the end of a drain has cut off.
@@ -282,7 +204,7 @@ impl Deref for InstanceLease {
 
     #[inline]
     fn deref(&self) -> &Instance {
-        &self.0.instance
+        &self.0
     }
 }
 
@@ -294,7 +216,36 @@ impl AsRef<Signal> for InstanceLease {
 
 impl fmt::Debug for InstanceLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InstanceLease").field("name", &self.name()).field("instance", &self.0.instance).finish()
+        f.debug_struct("InstanceLease").field("name", &self.name()).field("instance", &*self.0).finish()
+    }
+}
+
+/// The current instance, borrowed from its [`Slot`] for one call that is not async. As a [lease](InstanceLease), but
+/// half as dear; it cannot be cancelled, and many of them held by one thread slow it down.
+pub struct InstanceRef<'s> {
+    slot: &'s Slot,
+    borrow: Borrow<Instance>,
+}
+
+impl InstanceRef<'_> {
+    /// The instance.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::stopped`] if there is none.
+    #[inline]
+    pub fn get(&self) -> Result<&Instance> {
+        match self.borrow.get() {
+            Some(instance) => Ok(instance),
+            None => Err(self.slot.stopped()),
+        }
+    }
+}
+
+impl fmt::Debug for InstanceRef<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = self.slot.name();
+        f.debug_struct("InstanceRef").field("name", &name).field("instance", &self.borrow.get()).finish()
     }
 }
 
@@ -319,17 +270,17 @@ impl fmt::Debug for InstanceLease {
 /// # }
 /// ```
 #[must_use = "the instance has to be drained and stopped"]
-pub struct Retired(Drain<Published>);
+pub struct Retired(Drain<Instance>);
 
 impl Retired {
     /// The name of the plugin.
     pub fn name(&self) -> &str {
-        &self.0.value().name
+        self.0.value().name()
     }
 
     /// The instance, to be stopped once it is drained.
     pub fn instance(&self) -> &Instance {
-        &self.0.value().instance
+        self.0.value()
     }
 
     /// Leases that still exist: calls, streams, and whatever a caller has pinned.

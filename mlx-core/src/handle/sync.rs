@@ -1,5 +1,6 @@
 //! What the algorithm needs of threads. The model check brings its own module of this name.
 
+pub(super) use arc_swap::{ArcSwapOption, Guard};
 use std::cell::Cell;
 pub(super) use std::sync::atomic::{AtomicUsize, Ordering};
 pub(super) use std::sync::{Mutex, MutexGuard};

@@ -145,26 +145,26 @@ where
 /// Those of `call`, and what `refuse` makes of the policies'.
 #[inline]
 pub fn call_now<T, E: 'static>(
-    lease: &InstanceLease,
+    instance: &Instance,
     operation: &'static str,
     refuse: impl Fn(Error) -> Result<T, E>,
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    match lease.is_plain() {
+    match instance.is_plain() {
         true => call(),
-        false => minded(lease, operation, refuse, call),
+        false => minded(instance, operation, refuse, call),
     }
 }
 
 // Out of the way of calls that nothing stands before.
 #[cold]
 fn minded<T, E: 'static>(
-    lease: &InstanceLease,
+    instance: &Instance,
     operation: &'static str,
     refuse: impl Fn(Error) -> Result<T, E>,
     call: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
-    let Some(guard) = Guard::of(lease) else { return lease.measured_now(operation, call) };
+    let Some(guard) = Guard::of(instance) else { return instance.measure_now(operation, call) };
     let place = match guard.places.as_ref().map(|places| places.try_acquire()) {
         Some(Err(_)) => return refuse(guard.crowded(Duration::ZERO)),
         place => place,
@@ -176,7 +176,7 @@ fn minded<T, E: 'static>(
         Ok(passage) => passage,
         Err(error) => return refuse(error),
     };
-    let result = lease.measured_now(operation, call);
+    let result = instance.measure_now(operation, call);
     note(passage, &result);
     drop(place);
     result

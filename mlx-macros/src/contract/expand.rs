@@ -22,7 +22,7 @@
 //!         }
 //!         let plugin = lease.contract::<dyn VectorStore>()?;
 //!         let call = <dyn VectorStore as VectorStore>::nearest(plugin, arg0);
-//!         lease.run(lease.measured("vector_store.nearest", call)).await
+//!         lease.run(lease.measure("vector_store.nearest", call)).await
 //!     }
 //!     fn scan(&self) -> Result<BoxStream<u64>> {
 //!         let lease = Handle::slot(self).lease()?;
@@ -30,6 +30,13 @@
 //!         let call = || <dyn VectorStore as VectorStore>::scan(plugin);
 //!         let stream = resilience::call_now(&lease, "vector_store.scan", |error| Err(error)?, call)?;
 //!         Ok(lease.attach(stream))                                // kept until the stream ends
+//!     }
+//!     fn count(&self) -> Result<u64> {
+//!         let lease = Handle::slot(self).borrow();                // cheaper, and gone when the call is
+//!         let instance = lease.get()?;
+//!         let plugin = instance.contract::<dyn VectorStore>()?;
+//!         let call = || <dyn VectorStore as VectorStore>::count(plugin);
+//!         resilience::call_now(instance, "vector_store.count", |error| Err(error)?, call)
 //!     }
 //! }
 //! ```
@@ -149,11 +156,20 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     // An error type that cannot take ours is reported at the method's result.
     let at = |tokens: TokenStream| located(tokens, method.output);
     let lease = Ident::new("__mlx_lease", Span::mixed_site());
+    let instance = Ident::new("__mlx_instance", Span::mixed_site());
     let plugin = Ident::new("__mlx_plugin", Span::mixed_site());
     let stream = Ident::new("__mlx_stream", Span::mixed_site());
     let call = quote!(<dyn #ident as #ident>::#name(#plugin, #(#arguments),*));
-    let leased = at(quote!(#krate::handle::Handle::slot(self).lease()?));
-    let found = at(quote!(#krate::handle::InstanceLease::contract::<dyn #ident>(&#lease)?));
+    let slot = quote!(#krate::handle::Handle::slot(self));
+    // What outlives the call needs a lease.
+    let (leased, instance) = if method.call == Call::Blocking && !method.stream {
+        let current = at(quote!(#krate::handle::InstanceRef::get(&#lease)?));
+        (quote!(let #lease = #slot.borrow(); let #instance = #current;), instance.into_token_stream())
+    } else {
+        let taken = at(quote!(#slot.lease()?));
+        (quote!(let #lease = #taken;), quote!(&#lease))
+    };
+    let found = at(quote!(#krate::handle::Instance::contract::<dyn #ident>(#instance)?));
     let operation = format!("{kind}.{}", name.unraw());
     // As for a lease: what the policies say becomes an error of the method.
     let error = Ident::new("__mlx_error", Span::mixed_site());
@@ -161,10 +177,10 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let answer = match method.call {
         Call::Blocking => {
             let function = quote!(#krate::resilience::call_now);
-            at(quote!(#function(&#lease, #operation, #refuse, || #call)))
+            at(quote!(#function(#instance, #operation, #refuse, || #call)))
         }
         Call::Async | Call::Boxed => {
-            let call = at(quote!(#krate::handle::InstanceLease::measured(&#lease, #operation, #call)));
+            let call = at(quote!(#krate::handle::Instance::measure(&#lease, #operation, #call)));
             at(quote!(#krate::handle::InstanceLease::run(&#lease, #call).await))
         }
     };
@@ -193,11 +209,10 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
                 })
             }
         };
-        let slot = quote!(#krate::handle::Handle::slot(self));
         let function = at(quote!(#krate::resilience::#function));
         let call = quote!(#function(#slot, #lease, #operation, #refuse, #attempt));
         quote! {
-            if #krate::handle::InstanceLease::is_guarded(&#lease) {
+            if #krate::handle::Instance::is_guarded(&#lease) {
                 return #call.await;
             }
         }
@@ -207,7 +222,7 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
         false => answer,
     };
     let body = quote! {
-        let #lease = #leased;
+        #leased
         #guarded
         let #plugin = #found;
         #answer
