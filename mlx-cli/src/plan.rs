@@ -452,7 +452,7 @@ mod tests {
             ("[]".to_owned(), "expected"),
             (good.replace("\"schema\": 1", "\"schema\": 2"), "schema 2"),
             (good.replace("fn a() {}", "fn b() {}"), "was changed"),
-            (good.replace("\"a.rs\"", "\"../a.rs\""), "may not stand"),
+            (good.replace("\"a.rs\"", "\"../a.rs\""), "leaves the folder"),
             (good.replace("\"action\": \"delete\"", "\"action\": \"create\""), "does not go with"),
             (good.replace("\"action\": \"rename\"", "\"action\": \"run\""), "no action"),
             (good.replace("\"why\"", "\"who\""), "unknown field"),

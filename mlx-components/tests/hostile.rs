@@ -120,13 +120,13 @@ fn targets_that_leave_the_project_are_refused() {
         ("src/a.", "has the part `a.`, whose last character Windows drops"),
         ("src/a ", "has the part `a `, whose last character Windows drops"),
         ("src/é.rs", "has letters beyond ASCII, which systems spell in several ways"),
-        ("--config=x", "begins with `-`, as an option does"),
+        ("--config=x", "has the part `--config=x`, which begins with `-`, as an option does"),
         ("", "is empty"),
-        (".git/hooks/pre-commit", "is `.git`, which no component writes"),
-        (".cargo/config.toml", "is `.cargo`, which no component writes"),
-        (".mlx/base/0", "is `.mlx`, which no component writes"),
-        ("mlx.lock", "is `mlx.lock`, which no component writes"),
-        ("build.rs", "is `build.rs`, which no component writes"),
+        (".git/hooks/pre-commit", "has the part `.git`, which belongs to git"),
+        (".cargo/config.toml", "has the part `.cargo`, which no component writes"),
+        (".mlx/base/0", "has the part `.mlx`, which no component writes"),
+        ("mlx.lock", "has the part `mlx.lock`, which no component writes"),
+        ("build.rs", "has the part `build.rs`, which no component writes"),
     ] {
         let message = format!("`{}` {reason}", target.escape_debug());
         assert_refused(&found_with(json!({"templates": [template(target)]})), Code::CataloguePath, &message);
@@ -158,7 +158,7 @@ fn a_target_that_answers_lead_outside_is_refused_when_it_is_rendered() {
         ("/etc", "`/etc/a.rs` is absolute"),
         ("a/../..", "`a/../../a.rs` leaves the folder: `..`"),
         ("a\nb", r"`a\nb/a.rs` has the control character U+000A"),
-        (".git", "`.git/a.rs` is `.git`, which no component writes"),
+        (".git", "`.git/a.rs` has the part `.git`, which belongs to git"),
         ("", "`/a.rs` is absolute"),
     ] {
         let error = template.path(&json!({"folder": answer})).unwrap_err();

@@ -382,7 +382,7 @@ mod tests {
             (String::new(), "version"),
             (good.replace("version = 1\n", "version = 9\n"), "has version 9"),
             (good.replace("requested", "reqested"), "reqested"),
-            (good.replace("path = \"a.rs\"", "path = \"../a.rs\""), "may not stand"),
+            (good.replace("path = \"a.rs\"", "path = \"../a.rs\""), "`../a.rs` leaves the folder"),
             (good.replace("rendered = \"", "rendered = \"zz"), "hexadecimal"),
         ] {
             let error = Lock::parse(&text).expect_err(expected);

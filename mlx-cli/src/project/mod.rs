@@ -8,7 +8,6 @@ mod walk;
 
 pub use lock::{Installed, Lock, LockedEdit, LockedFile, MlxSource, ProjectInfo};
 pub use path::ProjectPath;
-pub(crate) use path::fold;
 pub use sha256::Sha256;
 pub use tree::Tree;
 pub use walk::Found;

@@ -1,5 +1,6 @@
 //! Paths that stay inside a project, on every operating system.
 
+use mlx_components::catalogue::path;
 use mlx_core::{
     Diagnostic, Error, Result,
     diagnostics::{Code, quoted},
@@ -7,16 +8,12 @@ use mlx_core::{
 use serde::{Deserialize, Serialize};
 use std::{fmt, path::Path};
 
-/// The most bytes a path may have: with a project folder before it, it has to fit what Windows takes.
-const LONGEST: usize = 240;
-
 const PENDING: &str = ".mlx/update.json";
 
 /// A path of a file in a project: relative, with forward slashes, and portable.
 ///
-/// It is refused when it is empty, absolute, has a drive, `.`, `..` or empty segments, backslashes, characters that Windows
-/// forbids or that cannot be seen, names of devices, trailing dots or spaces, or more than 240 bytes; and when it
-/// belongs to `.git` or to the part of `.mlx` that the command keeps for itself.
+/// It is refused by the rule of [`path::check_portable`], and when it belongs to the part of `.mlx` that the command keeps for
+/// itself.
 ///
 /// ```
 /// use mlx_cli::project::ProjectPath;
@@ -34,28 +31,19 @@ impl ProjectPath {
     /// # Errors
     /// [`Code::UnsafePath`], saying what is wrong with it.
     pub fn new(path: &str) -> Result<Self> {
-        match fault(path) {
-            None => Ok(ProjectPath(path.to_owned())),
-            Some(fault) => Err(refusal(path, &fault)),
+        match check(path) {
+            Ok(()) => Ok(ProjectPath(path.to_owned())),
+            Err(fault) => Err(refusal(path, &fault)),
         }
     }
 
-    /// Checks a path that a component writes to: what cargo and other tools run or obey by themselves is refused too
-    /// (`build.rs`, `.cargo`, `rust-toolchain.toml`), and so is what `mlx` keeps itself.
+    /// Checks a path that a component writes to: [`path::check_target`].
     ///
     /// # Errors
     /// [`Code::UnsafePath`], saying what is wrong with it.
     pub fn target(path: &str) -> Result<Self> {
-        let checked = ProjectPath::new(path)?;
-        let obeyed = checked.0.split('/').any(|segment| {
-            ["build.rs", ".cargo", "rust-toolchain", "rust-toolchain.toml", ".mlx", ".gitmodules", ".ssh"]
-                .iter()
-                .any(|name| segment.eq_ignore_ascii_case(name))
-        });
-        match obeyed || checked.0.eq_ignore_ascii_case(super::LOCK_FILE) {
-            true => Err(refusal(path, "no component may write there: tools obey what they find")),
-            false => Ok(checked),
-        }
+        path::check_target(path).map_err(|fault| refusal(path, &fault))?;
+        ProjectPath::new(path)
     }
 
     /// The path of a pristine render in `.mlx/base`.
@@ -95,7 +83,7 @@ impl ProjectPath {
 
     /// What is the same for two paths that a file system without case cannot tell apart.
     pub(crate) fn folded(&self) -> String {
-        fold(&self.0)
+        path::folded(&self.0)
     }
 
     /// Whether it is a pristine render, or another file that is kept for updates and shown to no one.
@@ -104,95 +92,35 @@ impl ProjectPath {
     }
 }
 
-pub(crate) fn fold(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_ascii_lowercase();
+fn check(path: &str) -> Result<(), String> {
+    path::check_portable(path)?;
+    let first = path.split('/').next().unwrap_or_default();
+    match first.eq_ignore_ascii_case(".mlx") && !is_kept(path) {
+        true => Err("is in `.mlx`, which the command keeps for itself".to_owned()),
+        false => Ok(()),
     }
-    text.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
+}
+
+fn shown(path: &str, fault: &str) -> String {
+    format!("{} {fault}", quoted(&path.escape_debug().to_string()))
 }
 
 fn refusal(path: &str, fault: &str) -> Error {
-    let shown = quoted(&path.escape_debug().to_string());
-    Error::from_diagnostics("the path", vec![Diagnostic::error(Code::UnsafePath, format!("{shown}: {fault}"))])
-}
-
-fn fault(path: &str) -> Option<String> {
-    let fault = |text: &str| Some(text.to_owned());
-    if path.is_empty() {
-        return fault("a path is empty");
-    }
-    if path.len() > LONGEST {
-        return Some(format!("a path has at most {LONGEST} bytes, this one has {}", path.len()));
-    }
-    if let Some(hidden) = path.chars().find(|&c| is_hidden(c)) {
-        return Some(format!("the character U+{:04X} cannot be seen or is a mark of its own", u32::from(hidden)));
-    }
-    if path.starts_with('/') {
-        return fault("a path is relative to the project");
-    }
-    if path.contains('\\') {
-        return fault("segments are separated with `/`");
-    }
-    if let Some(forbidden) = path.chars().find(|c| "<>:\"|?*%".contains(*c)) {
-        return Some(format!("`{forbidden}` may not stand in a path"));
-    }
-    let mut segments = path.split('/');
-    if let Some(fault) = segments.clone().find_map(segment_fault) {
-        return Some(fault);
-    }
-    let first = segments.next().unwrap_or_default();
-    if first.eq_ignore_ascii_case(".mlx") && !is_kept(path) {
-        return fault("`.mlx` is kept by the command itself");
-    }
-    None
-}
-
-fn segment_fault(segment: &str) -> Option<String> {
-    let stem = segment.split('.').next().unwrap_or_default().trim_end();
-    // `git~1` is how Windows abbreviates `.git`.
-    let git = segment.eq_ignore_ascii_case(".git") || stem.to_ascii_lowercase().starts_with("git~");
-    let fault = match segment {
-        "" => "a segment is empty",
-        "." | ".." => "`.` and `..` may not stand in a path",
-        _ if segment.ends_with(['.', ' ']) || segment.starts_with(' ') => {
-            "a segment begins with no space and ends in neither a dot nor a space"
-        }
-        _ if segment.starts_with('-') => "a segment that begins with `-` would be taken for a flag",
-        _ if git => "`.git` belongs to git",
-        _ if is_device(stem) => "Windows keeps the name for a device",
-        _ => return None,
-    };
-    Some(fault.to_owned())
+    Error::from_diagnostics("the path", vec![Diagnostic::error(Code::UnsafePath, shown(path, fault))])
 }
 
 fn is_kept(path: &str) -> bool {
     path == PENDING || path.strip_prefix(".mlx/base/").is_some_and(|name| super::Sha256::parse(name).is_some())
 }
 
-/// Control characters, what reorders or joins text without being seen, and combining marks: of a letter and its mark there is
-/// one spelling only, so that no two paths look the same.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-        || matches!(c, '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
-            | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}' | '\u{1100}'..='\u{11ff}')
-}
-
-fn is_device(stem: &str) -> bool {
-    let stem = stem.to_ascii_uppercase();
-    if ["CON", "PRN", "AUX", "NUL", "CONIN$", "CONOUT$", "CLOCK$"].contains(&stem.as_str()) {
-        return true;
-    }
-    let number = stem.strip_prefix("COM").or_else(|| stem.strip_prefix("LPT"));
-    number.is_some_and(|n| matches!(n.chars().collect::<Vec<_>>()[..], ['0'..='9' | '¹' | '²' | '³']))
-}
-
 impl TryFrom<String> for ProjectPath {
-    type Error = Error;
+    type Error = String;
 
-    fn try_from(path: String) -> Result<Self> {
-        ProjectPath::new(&path)
+    fn try_from(path: String) -> Result<Self, String> {
+        match check(&path) {
+            Ok(()) => Ok(ProjectPath(path)),
+            Err(fault) => Err(shown(&path, &fault)),
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! What a project would be: its files, and changes to them in memory.
 
-use super::{Lock, Project, ProjectPath, Sha256, fold};
+use super::{Lock, Project, ProjectPath, Sha256};
 use crate::plan::{Action, Content, Operation, Plan};
+use mlx_components::catalogue::path::folded;
 use mlx_core::{Diagnostic, Error, Result, diagnostics::Code};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -254,7 +255,7 @@ impl<'p> Tree<'p> {
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for path in &created {
             for part in path.folders().chain([path.as_str()]) {
-                if let Some(other) = seen.insert(fold(part), part).filter(|other| *other != part) {
+                if let Some(other) = seen.insert(folded(part), part).filter(|other| *other != part) {
                     return Err(occupied(path, &format!("it differs from `{other}` in nothing but case")));
                 }
             }
@@ -275,9 +276,9 @@ impl<'p> Tree<'p> {
                     // A folder that is to be made has nothing in it.
                     let entries = dir.read_dir(folder).into_iter().flatten();
                     let names = entries.filter_map(|e| e.ok()?.file_name().into_string().ok());
-                    listings.insert(folder, names.map(|name| (fold(&name), name)).collect());
+                    listings.insert(folder, names.map(|name| (folded(&name), name)).collect());
                 }
-                let there = listings.get(folder).and_then(|names| names.get(&fold(name)));
+                let there = listings.get(folder).and_then(|names| names.get(&folded(name)));
                 if let Some(other) = there.filter(|other| *other != name) {
                     let other = if folder == "." { other.clone() } else { format!("{folder}/{other}") };
                     let goes =
