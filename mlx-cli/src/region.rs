@@ -39,15 +39,24 @@ pub fn insert(path: &ProjectPath, text: &str, region: &str, entry: &str) -> Resu
         [line] if is_list_line(line) => found.sorted_place(text, line),
         _ => found.end.start,
     };
-    let mut lines = String::new();
-    for line in &entry {
-        if !line.is_empty() {
-            lines.push_str(&found.indentation);
-            lines.push_str(line);
-        }
-        lines.push_str(found.newline);
-    }
+    let lines = found.written(&entry);
     Ok(Some(format!("{}{lines}{}", &text[..at], &text[at..])))
+}
+
+/// The text with `is` in the place of `was` in the region, or where it belongs if it is a line of a sorted list; `None` when
+/// `was` is not there.
+///
+/// # Errors
+/// As of [`remove`].
+pub fn replace(path: &ProjectPath, text: &str, region: &str, was: &str, is: &str) -> Result<Option<String>> {
+    let Some(found) = find(path, text, region)? else { return Ok(None) };
+    let Some(Range { start, end }) = found.position(text, &dedented(was)) else { return Ok(None) };
+    let entry = dedented(is);
+    let without = format!("{}{}", &text[..start], &text[end..]);
+    if matches!(&entry[..], [line] if is_list_line(line)) || contains(path, &without, region, is)? {
+        return Ok(Some(insert(path, &without, region, is)?.unwrap_or(without)));
+    }
+    Ok(Some(format!("{}{}{}", &text[..start], found.written(&entry), &text[end..])))
 }
 
 /// The text without `entry` in the region; `None` when it is not there, as the user may have removed or changed it.
@@ -93,14 +102,7 @@ pub fn merge(
             _ => parts.push(line),
         }
     }
-    let written = |entry: &str| -> String {
-        let line = |line: &String| match line.is_empty() {
-            true => found.newline.to_owned(),
-            false => format!("{}{line}{}", found.indentation, found.newline),
-        };
-        dedented(entry).iter().map(line).collect()
-    };
-    let (was, is) = (written(was), written(is));
+    let (was, is) = (found.written(&dedented(was)), found.written(&dedented(is)));
     let names: Vec<String> = (0..parts.len()).map(|part| part.to_string()).collect();
     let candidates: Vec<(&str, &[u8])> =
         names.iter().zip(&parts).map(|(name, part)| (name.as_str(), text[part.clone()].as_bytes())).collect();
@@ -187,6 +189,15 @@ fn find(path: &ProjectPath, text: &str, region: &str) -> Result<Option<Region>> 
 }
 
 impl Region {
+    /// The lines of an entry as they stand in the region.
+    fn written(&self, entry: &[String]) -> String {
+        let line = |line: &String| match line.is_empty() {
+            true => self.newline.to_owned(),
+            false => format!("{}{line}{}", self.indentation, self.newline),
+        };
+        entry.iter().map(line).collect()
+    }
+
     /// Where the lines of the entry are, whatever their indentation.
     fn position(&self, text: &str, entry: &[String]) -> Option<Range<usize>> {
         let body: Vec<_> = lines(text, self.body.clone()).collect();

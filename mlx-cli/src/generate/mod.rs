@@ -4,6 +4,7 @@
 //! rendered, formatted with one call of rustfmt, and placed in a [`Tree`]. Nothing is written.
 
 mod compose;
+mod defaults;
 mod extra;
 mod format;
 mod names;
@@ -254,6 +255,12 @@ fn generate(
     }
     if !found.is_empty() {
         return Err(Error::from_diagnostics("the catalogue", found));
+    }
+    // A composition says itself who is the default.
+    if command == "add" {
+        for (rendering, _) in &mut renderings {
+            defaults::mark(&mut tree, rendering)?;
+        }
     }
     let stale = refresh::stale(&mut tree, catalogue, &around, &[]);
     let mut refreshed = Vec::new();

@@ -1,6 +1,9 @@
 //! A component, or one plugin made of it, as files, entries and crates: nothing of the project is looked at.
 
-use super::extra;
+use super::{
+    defaults::{COMPOSITION, PLUGINS},
+    extra,
+};
 use crate::{
     manifest::{Origin, Requirement, Section},
     plugins_json,
@@ -123,7 +126,7 @@ pub fn render<'c>(catalogue: &'c Catalogue, subject: Subject<'c>, around: &Surro
         }
         let file = ProjectPath::target(&edit.path(&context)?)?;
         let mut text = edit.entry(component, catalogue, &context)?;
-        if file.as_str() == "platform.yaml" && edit.region.as_str() == "plugins" && subject.instance.is_some() {
+        if file.as_str() == COMPOSITION && edit.region.as_str() == PLUGINS && subject.instance.is_some() {
             text = subject.extra.laid_over(&text);
         }
         entries.push(LockedEdit { file, region: edit.region.to_string(), text });

@@ -522,9 +522,8 @@ fn entry(tree: &Tree<'_>, was: Option<&LockedEdit>, edit: &LockedEdit) -> Result
     let Some(was) = was else {
         return Ok(region::insert(file, &text, &edit.region, &edit.text)?.map_or(Entry::There, Entry::Written));
     };
-    if let Some(without) = region::remove(file, &text, &was.region, &was.text)? {
-        let with = region::insert(file, &without, &edit.region, &edit.text)?;
-        return Ok(Entry::Written(with.unwrap_or(without)));
+    if let Some(replaced) = region::replace(file, &text, &was.region, &was.text, &edit.text)? {
+        return Ok(Entry::Written(replaced));
     }
     if region::contains(file, &text, &edit.region, &edit.text)? {
         return Ok(Entry::There);

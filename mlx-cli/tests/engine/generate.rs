@@ -576,3 +576,38 @@ fn a_template_that_speaks_of_components_does_not_ask_for_them() {
     assert!(plan.operations.iter().all(|operation| operation.path.as_str() != "README.md"));
     assert_eq!(*place.project().lock().find("project", None).unwrap(), before, "nothing of it was rendered again");
 }
+
+#[test]
+fn who_was_alone_stays_the_default() {
+    let place = Place::new(Catalogue::embedded().unwrap());
+    place.add(&request("monitoring"));
+    place.add(&request("config-management"));
+    assert!(!place.text("platform.yaml").contains("default:"));
+    place.add(&plugin("plugin-registry", "monitoring", "own-metrics"));
+    place.add(&plugin("plugin-registry", "monitoring", "more-metrics"));
+    // What is rendered anew keeps it.
+    place.add(&request("api-serving"));
+    let text = place.text("platform.yaml");
+    let defaults = |text: &str| -> Vec<String> {
+        let composition = Composition::from_yaml(text).unwrap();
+        composition.plugins().iter().filter(|plugin| plugin.default).map(|plugin| plugin.id().to_owned()).collect()
+    };
+    assert_eq!(defaults(&text), ["metrics"], "{text}");
+    assert!(text.find("name: metrics").unwrap() < text.find("name: settings").unwrap(), "it keeps its place: {text}");
+    // Who is off is not it.
+    place.add(&Request { plugin_type: Some("mlflow".to_owned()), ..request("model-registries") });
+    place.add(&plugin("plugin-registry", "model_registry", "own-models"));
+    assert_eq!(defaults(&place.text("platform.yaml")), ["metrics", "own-models"]);
+    // A composition that says something itself is left alone.
+    let text = place.text("platform.yaml");
+    let path = place.root.join("platform.yaml");
+    fs::write(&path, format!("{text}\nprecedence:\n  configuration: [settings]\n")).unwrap();
+    place.add(&plugin("plugin-registry", "configuration", "own-settings"));
+    assert_eq!(defaults(&place.text("platform.yaml")), ["metrics", "own-models"]);
+    // An entry that was changed is not touched.
+    place.add(&plugin("plugin-registry", "security", "one"));
+    fs::write(&path, place.text("platform.yaml").replace("name: one", "name: one # mine")).unwrap();
+    let plan = place.add(&plugin("plugin-registry", "security", "two"));
+    assert!(plan.notes.iter().any(|note| note.contains("mark one in `platform.yaml`")), "{:?}", plan.notes);
+    assert_eq!(defaults(&place.text("platform.yaml")), ["metrics", "own-models"]);
+}
