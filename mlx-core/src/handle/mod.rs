@@ -13,21 +13,22 @@
 //! ```text
 //!            Slot                                      one generation
 //!  ┌──────────────────────────┐
-//!  │ stripe 0  Mutex<Option>──┼──▶ Arc<Share 0> ──┐
-//!  │ stripe 1  Mutex<Option>──┼──▶ Arc<Share 1> ──┼──▶ Arc<Generation { Instance, drained }>
-//!  │ stripe 2  …              │        ▲          │
-//!  │ borrowed  ArcSwapOption──┼──▶ Arc<Share n> ──┘
+//!  │ borrowed  ArcSwapOption──┼──▶ Arc<Share> ──┐
+//!  │ stripe 0  Mutex<Option>──┼──▶ Arc<Share> ──┼──▶ Arc<Generation { Instance, drained }>
+//!  │ stripe 1  Mutex<Option>──┼──▶ Arc<Share> ──┘
+//!  │ stripe 2  …              │        ▲
 //!  └──────────────────────────┘        │
 //!    thread ── index % stripes ──▶ lease = clone of the stripe's Arc
 //! ```
 //!
-//! - **Lease**: lock the calling thread's own stripe, clone its `Arc`, unlock. Threads have
+//! - **Lease**: lock the calling thread's own stripe, clone its `Arc`, unlock. The first one through
+//!   a stripe makes its share, so that a plugin few threads call has few. Threads have
 //!   different stripes, each on cache lines of its own, so they do not slow each other down.
-//! - **Borrow**: load the last share through arc-swap, which notes the debt of one reference in a
+//! - **Borrow**: load the first share through arc-swap, which notes the debt of one reference in a
 //!   place of the calling thread, and takes the note back: two atomic operations where a lease
 //!   takes four. Only for a call that ends before its thread does anything else, because a thread
 //!   has eight such places, and past those all threads share one count.
-//! - **Publish**: lock all stripes, in order; exchange the shares, the borrowers' too; unlock.
+//! - **Publish**: lock all stripes, in order; empty them; exchange the borrowers' share; unlock.
 //!   There is no moment at which one thread gets the new instance and another one still the old.
 //!   arc-swap pays all debts before its exchange returns: each borrow counts from there on.
 //! - **Drain**: the slot's own references are dropped with the exchange, so that a share's count

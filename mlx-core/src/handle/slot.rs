@@ -140,7 +140,7 @@ impl fmt::Debug for Slot {
     }
 }
 
-/// Twice the cores, because more threads ask than run; at most 32, which is 12 KiB a slot.
+/// Twice the cores, because more threads ask than run; at most 32, which is 4 KiB a slot.
 fn stripe_count() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
     *COUNT.get_or_init(|| {

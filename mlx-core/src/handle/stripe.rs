@@ -2,7 +2,6 @@
 //! The module above says how it works.
 
 use std::future::poll_fn;
-use std::mem;
 use std::ops::Deref;
 use std::sync::{Arc, PoisonError, Weak};
 
@@ -12,11 +11,12 @@ use super::sync::{ArcSwapOption, AtomicUsize, Guard, Mutex, MutexGuard, Ordering
 /// The current value, if there is one, behind as many independent counts as there are stripes, and one more for borrowers.
 pub(super) struct Stripes<T> {
     stripes: Box<[Stripe<T>]>,
+    /// The first share of what is published.
     borrowed: ArcSwapOption<Share<T>>,
 }
 
 /// 128 bytes: the prefetcher of current x86 fetches lines of 64 in pairs, and Apple's lines are
-/// 128 wide.
+/// 128 wide. Empty until the first lease through it on what is published.
 #[repr(align(128))]
 struct Stripe<T>(Mutex<Option<Arc<Share<T>>>>);
 
@@ -32,7 +32,27 @@ struct Generation<T> {
     value: T,
     /// Shares not yet dropped.
     shares: AtomicUsize,
+    /// All shares there have been.
+    all: Mutex<Vec<Weak<Share<T>>>>,
     drained: Signal,
+}
+
+impl<T> Generation<T> {
+    fn new(value: T) -> Arc<Self> {
+        Arc::new(Self { value, shares: AtomicUsize::new(0), all: Mutex::default(), drained: Signal::default() })
+    }
+
+    /// Another share. Where it is not the first, one has to exist meanwhile.
+    fn share(self: &Arc<Self>) -> Arc<Share<T>> {
+        self.shares.fetch_add(1, Ordering::Relaxed);
+        let share = Arc::new(Share { generation: Arc::clone(self), cancelled: Signal::default() });
+        self.all().push(Arc::downgrade(&share));
+        share
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Weak<Share<T>>>> {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl<T> Drop for Share<T> {
@@ -63,8 +83,18 @@ impl<T> Stripes<T> {
     #[inline]
     pub(super) fn lease(&self) -> Option<Claim<T>> {
         // A remainder, without a division.
-        let stripe = &self.stripes[thread_index() & (self.stripes.len() - 1)];
-        stripe.lock().as_ref().map(Arc::clone).map(Claim)
+        let mut stripe = self.stripes[thread_index() & (self.stripes.len() - 1)].lock();
+        match &*stripe {
+            Some(share) => Some(Claim(Arc::clone(share))),
+            None => self.first_lease(&mut stripe),
+        }
+    }
+
+    /// Under the lock of the stripe nobody exchanges what is borrowed, and its share keeps the generation from being drained.
+    #[cold]
+    fn first_lease(&self, stripe: &mut Option<Arc<Share<T>>>) -> Option<Claim<T>> {
+        let share = self.borrowed.load().as_ref()?.generation.share();
+        Some(Claim(Arc::clone(stripe.insert(share))))
     }
 
     /// The current value, for a moment: cheaper than a lease, but only up to eight at a time on a thread.
@@ -75,52 +105,32 @@ impl<T> Stripes<T> {
 
     /// Replaces the value. No lease taken after this returns is on the one before.
     pub(super) fn publish(&self, value: T) -> Option<Drain<T>> {
-        let shares = AtomicUsize::new(self.shares());
-        let generation = Arc::new(Generation { value, shares, drained: Signal::default() });
-        let share = || Arc::new(Share { generation: Arc::clone(&generation), cancelled: Signal::default() });
-        self.exchange((0..self.shares()).map(|_| Some(share())).collect())
+        self.exchange(Some(Generation::new(value).share()))
     }
 
     /// Publishes what `other` holds here as well, with the leases it has there: they are drained as one. Where the other
     /// is empty, this one is closed.
     pub(super) fn publish_from(&self, other: &Self) -> Option<Drain<T>> {
-        let shares = {
-            let held: Vec<_> = other.stripes.iter().map(Stripe::lock).collect();
-            let striped = held.iter().map(|share| (**share).clone());
-            striped.chain([other.borrowed.load_full()]).collect::<Vec<_>>()
-        };
-        debug_assert_eq!(shares.len(), self.shares(), "every slot has as many stripes");
-        self.exchange(shares)
+        self.exchange(other.borrowed.load_full())
     }
 
     /// Takes the value away. No lease is given until the next one is published.
     pub(super) fn close(&self) -> Option<Drain<T>> {
-        self.exchange((0..self.shares()).map(|_| None).collect())
+        self.exchange(None)
     }
 
-    /// One for each stripe, and the borrowers' as the last.
-    fn shares(&self) -> usize {
-        self.stripes.len() + 1
-    }
-
-    fn exchange(&self, mut shares: Vec<Option<Arc<Share<T>>>>) -> Option<Drain<T>> {
-        {
+    fn exchange(&self, next: Option<Arc<Share<T>>>) -> Option<Drain<T>> {
+        // Shares are dropped after the locks: the last one wakes whoever waits.
+        let _leased: Vec<_>;
+        let old = {
             // Always in the same order, so that two publishers cannot block each other.
-            let mut current: Vec<_> = self.stripes.iter().map(Stripe::lock).collect();
-            for (current, share) in current.iter_mut().zip(&mut shares) {
-                mem::swap(&mut **current, share);
-            }
+            let mut stripes: Vec<_> = self.stripes.iter().map(Stripe::lock).collect();
+            _leased = stripes.iter_mut().filter_map(|share| share.take()).collect();
             // Under the locks: whoever leases while others borrow the next value gets that one too. From here on each
             // borrow of the one before counts as a reference.
-            if let Some(borrowed) = shares.last_mut() {
-                *borrowed = self.borrowed.swap(borrowed.take());
-            }
-        }
-        let old: Vec<_> = shares.into_iter().flatten().collect();
-        Some(Drain {
-            generation: Arc::clone(&old.first()?.generation),
-            shares: old.iter().map(Arc::downgrade).collect(),
-        })
+            self.borrowed.swap(next)
+        };
+        Some(Drain { generation: Arc::clone(&old?.generation) })
     }
 }
 
@@ -155,7 +165,6 @@ impl<T> AsRef<Signal> for Claim<T> {
 /// A value that was replaced or taken away, with the leases it still has.
 pub(super) struct Drain<T> {
     generation: Arc<Generation<T>>,
-    shares: Vec<Weak<Share<T>>>,
 }
 
 impl<T> Drain<T> {
@@ -165,7 +174,7 @@ impl<T> Drain<T> {
 
     /// Leases and borrows.
     pub(super) fn leases(&self) -> usize {
-        self.shares.iter().map(Weak::strong_count).sum()
+        self.generation.all().iter().map(Weak::strong_count).sum()
     }
 
     /// Completes when the last lease or borrow is gone.
@@ -176,7 +185,8 @@ impl<T> Drain<T> {
 
     /// Tells everyone who watches a lease's signal to end, and returns how many they were.
     pub(super) fn cancel(&self) -> usize {
-        let shares = self.shares.iter().filter_map(Weak::upgrade);
-        shares.map(|share| share.cancelled.fire()).sum()
+        // Wakers are not woken under the lock.
+        let shares: Vec<_> = self.generation.all().iter().filter_map(Weak::upgrade).collect();
+        shares.iter().map(|share| share.cancelled.fire()).sum()
     }
 }
