@@ -9,11 +9,13 @@ pub mod data_source;
 pub mod experiment_tracker;
 pub mod feature_store;
 #[cfg(feature = "_http")]
+#[allow(dead_code, unused_imports)] // each plugin uses its part, and not every build has every plugin
 pub mod http;
 pub mod llm_provider;
 pub mod ml_platform;
 pub mod ml_trainer;
 #[cfg(feature = "_mlflow")]
+#[allow(dead_code, unused_imports)] // each plugin uses its part, and not every build has every plugin
 pub mod mlflow;
 pub mod model_registry;
 pub mod model_server;
@@ -29,8 +31,10 @@ mod linear_model;
 #[cfg(test)]
 mod pages;
 #[cfg(any(feature = "_storage", feature = "_mlflow", feature = "data-source-snowflake"))]
+#[allow(dead_code, unused_imports)] // each plugin uses its part, and not every build has every plugin
 mod random;
 #[cfg(feature = "_sqlite-arrow")]
 mod sqlite_arrow;
 #[cfg(feature = "_storage")]
+#[allow(dead_code, unused_imports)] // each plugin uses its part, and not every build has every plugin
 mod storage;

@@ -12,9 +12,6 @@
 //! - An error has a [`ResponseError`] as its source where the server answered, with the server's own code and the id of
 //!   the request. It contains no credentials, also where the server repeats them.
 
-// Each plugin uses its part of it, and not every build has every plugin.
-#![allow(dead_code)]
-
 mod auth;
 mod client;
 mod error;
