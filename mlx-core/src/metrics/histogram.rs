@@ -1,7 +1,11 @@
 //! A distribution of durations in a fixed number of counters.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering::Relaxed},
+    array,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -11,17 +15,20 @@ const PRECISION: u32 = 4;
 
 const SUB_BUCKETS: u64 = 1 << PRECISION;
 
+type Octave = [AtomicU64; SUB_BUCKETS as usize];
+
 /// Longer durations count as 2^42 ns, 73 minutes.
 const LONGEST: u64 = (1 << 42) - 1;
 
-const BUCKETS: usize = bucket(LONGEST) + 1;
+const OCTAVES: usize = bucket(LONGEST) / SUB_BUCKETS as usize + 1;
 
 /// Durations in log-linear buckets: octaves, each divided evenly, as in [HdrHistogram][hdr]. Values below sixteen
-/// nanoseconds are exact. Recording is three relaxed additions and a maximum; 5 KiB.
+/// nanoseconds are exact. Recording is two relaxed additions and a maximum. An octave is there once something falls into it: a plugin
+/// starts and stops once, and its methods have their usual durations.
 ///
 /// [hdr]: https://github.com/HdrHistogram/HdrHistogram
 pub(super) struct Histogram {
-    buckets: Box<[AtomicU64]>,
+    octaves: [OnceLock<Box<Octave>>; OCTAVES],
     total: AtomicU64,
     max: AtomicU64,
 }
@@ -47,13 +54,14 @@ const fn upper(bucket: usize) -> u64 {
 
 impl Histogram {
     pub(super) fn new() -> Self {
-        let buckets = (0..BUCKETS).map(|_| AtomicU64::new(0)).collect();
-        Histogram { buckets, total: AtomicU64::new(0), max: AtomicU64::new(0) }
+        Histogram { octaves: array::from_fn(|_| OnceLock::new()), total: AtomicU64::new(0), max: AtomicU64::new(0) }
     }
 
     pub(super) fn record(&self, duration: Duration) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(LONGEST);
-        self.buckets[bucket(nanoseconds)].fetch_add(1, Relaxed);
+        let bucket = bucket(nanoseconds);
+        let octave = self.octaves[bucket >> PRECISION].get_or_init(Box::default);
+        octave[bucket % SUB_BUCKETS as usize].fetch_add(1, Relaxed);
         self.total.fetch_add(nanoseconds, Relaxed);
         self.max.fetch_max(nanoseconds, Relaxed);
     }
@@ -61,13 +69,24 @@ impl Histogram {
     /// The distribution of the moment. What is recorded meanwhile is in it or not.
     pub(super) fn snapshot(&self) -> Distribution {
         let max = self.max.load(Relaxed);
-        let buckets: Vec<u64> = self.buckets.iter().map(|count| count.load(Relaxed)).collect();
-        Distribution { count: buckets.iter().sum(), buckets, total: self.total.load(Relaxed), max }
+        let octaves = self.octaves.iter().enumerate().filter_map(|(nth, octave)| Some((nth, octave.get()?)));
+        let buckets: Vec<(usize, u64)> = octaves
+            .flat_map(|(nth, octave)| {
+                octave.iter().enumerate().map(move |(at, count)| ((nth << PRECISION) + at, count.load(Relaxed)))
+            })
+            .collect();
+        Distribution {
+            count: buckets.iter().map(|(_, count)| count).sum(),
+            buckets,
+            total: self.total.load(Relaxed),
+            max,
+        }
     }
 }
 
 pub(super) struct Distribution {
-    buckets: Vec<u64>,
+    /// How many are in each bucket of the octaves that are there, in order.
+    buckets: Vec<(usize, u64)>,
     pub(super) count: u64,
     total: u64,
     max: u64,
@@ -79,7 +98,7 @@ impl Distribution {
     pub(super) fn quantile(&self, share: f64) -> Duration {
         let rank = ((share * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;
-        for (bucket, count) in self.buckets.iter().enumerate() {
+        for &(bucket, count) in &self.buckets {
             seen += count;
             if seen >= rank {
                 return Duration::from_nanos(upper(bucket).min(self.max));
@@ -103,12 +122,13 @@ mod tests {
 
     #[test]
     fn buckets_follow_each_other_and_are_narrow() {
-        for index in 1..BUCKETS {
+        let buckets = OCTAVES << PRECISION;
+        for index in 1..buckets {
             let (low, high) = (upper(index - 1) + 1, upper(index));
             assert_eq!((bucket(low), bucket(high)), (index, index));
             assert!((high - low) * SUB_BUCKETS <= low, "{low} to {high}");
         }
-        assert_eq!(upper(BUCKETS - 1), LONGEST);
+        assert_eq!(upper(buckets - 1), LONGEST);
     }
 
     #[test]

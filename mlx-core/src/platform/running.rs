@@ -160,19 +160,19 @@ impl Running {
     /// Notes where a plugin stands.
     pub(super) fn set_state(&self, member: &Member, state: PluginState, cause: Option<String>) {
         match state {
-            PluginState::Running => self.set_serving(member, member.status().name),
+            PluginState::Running => self.set_serving(member, None),
             state => self.changes_of_status.set(&member.standing, state, cause),
         }
     }
 
     /// Notes that a plugin runs in the place of another one.
     pub(super) fn set_replaced(&self, member: &Member, by: &Step) {
-        self.set_serving(member, by.registration.metadata().name);
+        self.set_serving(member, Some(by.registration.metadata().name));
     }
 
-    fn set_serving(&self, member: &Member, name: &'static str) {
-        let lease = member.slot.lease().ok();
-        let reporter = lease.as_ref().and_then(|lease| lease.get::<StatusReporter>());
+    fn set_serving(&self, member: &Member, name: Option<&'static str>) {
+        let instance = member.slot.borrow();
+        let reporter = instance.get().ok().and_then(|instance| instance.get::<StatusReporter>());
         self.changes_of_status.serve(&member.standing, name, reporter.map(Arc::as_ref));
     }
 

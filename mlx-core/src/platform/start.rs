@@ -400,7 +400,7 @@ async fn attempt_once(
     let path = format!("{}.config", step.path);
     let start = step
         .registration
-        .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &path, cx)
+        .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, path, cx)
         .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
     let (id, deadline) = (step.id.clone(), step.stop_timeout);
     let started = step::run(limit, cancellation, timer.around(start), move |late| discard(id, late, deadline)).await;

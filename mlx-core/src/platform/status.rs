@@ -153,9 +153,10 @@ struct State {
 
 impl State {
     fn send(&mut self, status: &PluginStatus) {
-        if let Some(sender) = &self.sender {
-            self.sent += 1;
-            // Nobody may be watching.
+        let Some(sender) = &self.sender else { return };
+        self.sent += 1;
+        if sender.receiver_count() > 0 {
+            // The last one may have gone meanwhile.
             let _ = sender.send(status.clone());
         }
     }
@@ -175,18 +176,19 @@ impl Changes {
         }
     }
 
-    /// The plugin with this name and reporter serves from now on: it is running, or what it says itself.
+    /// The plugin with this reporter, and this name if it is another one, serves from now on: it is running, or what it says itself.
     pub(super) fn serve(
         self: &Arc<Self>,
         standing: &Arc<Standing>,
-        name: &'static str,
+        name: Option<&'static str>,
         reporter: Option<&StatusReporter>,
     ) {
         let generation = {
             let mut entry = locked(&standing.entry);
             entry.generation += 1;
             // Whatever it was: this is another one, and that is news.
-            (entry.status.name, entry.status.state) = (name, PluginState::Starting);
+            entry.status.state = PluginState::Starting;
+            entry.status.name = name.unwrap_or(entry.status.name);
             entry.generation
         };
         let (changes, standing) = (Arc::downgrade(self), Arc::downgrade(standing));

@@ -7,6 +7,7 @@ use super::{
 use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, panic_message};
 use std::{
     future::{Future, poll_fn},
+    mem,
     pin::{Pin, pin},
     sync::Arc,
     task::Poll,
@@ -16,7 +17,7 @@ use tokio::{
     runtime::Handle,
     sync::oneshot,
     task::{JoinError, JoinHandle},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -94,7 +95,15 @@ where
             abandon(late).await;
         }
     });
-    match timeout(deadline, &mut answered).await {
+    // A deadline that no clock can show is none; what is ready before anything else is polled again needs no timer.
+    let until = Instant::now().checked_add(deadline);
+    let early = if_soon(&mut answered).await;
+    let answer = match (early, until) {
+        (Some(answer), _) => Ok(answer),
+        (None, Some(until)) => timeout_at(until, &mut answered).await,
+        (None, None) => Ok((&mut answered).await),
+    };
+    match answer {
         Ok(answer) => answer.unwrap_or(Err(StepError::Cancelled)),
         Err(_) => {
             // What arrives between the two would be lost otherwise.
@@ -102,6 +111,20 @@ where
             answered.try_recv().unwrap_or(Err(StepError::Deadline(deadline)))
         }
     }
+}
+
+/// What the future yields, if it does once all that is ready now has been polled.
+async fn if_soon<F: Future + Unpin>(mut future: F) -> Option<F::Output> {
+    let mut waited = false;
+    poll_fn(|cx| match Pin::new(&mut future).poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending if mem::replace(&mut waited, true) => Poll::Ready(None),
+        Poll::Pending => {
+            cx.waker().wake_by_ref();
+            Poll::Pending
+        }
+    })
+    .await
 }
 
 /// Runs a job that may take as long as it likes, until it is cancelled.

@@ -78,7 +78,7 @@ impl Registration {
         config: &Node,
         variables: &dyn Variables,
         resolved: &Resolved,
-        path: &str,
+        path: String,
         cx: InitContext,
     ) -> Result<StartFuture, Vec<Diagnostic>> {
         let mut reader = Reader::start(variables, resolved).within(path);
