@@ -35,6 +35,11 @@ impl Slot {
         &self.name
     }
 
+    /// The name, to be kept.
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        self.name.clone()
+    }
+
     /// Makes `instance` the one that is called, for all its contracts at once, and returns the one
     /// that was called until now, to be drained and stopped.
     ///

@@ -15,7 +15,7 @@ use std::{
 pub struct Meter {
     /// For spans alone.
     #[cfg_attr(not(feature = "tracing"), allow(dead_code))]
-    plugin: String,
+    plugin: Arc<str>,
     /// Few, and only ever added to.
     operations: RwLock<Vec<Arc<Operation>>>,
 }
@@ -29,7 +29,7 @@ struct Operation {
 
 impl Meter {
     /// For the plugin with this type and id, `data_source/sqlite`. Nothing is counted yet.
-    pub fn new(plugin: impl Into<String>) -> Self {
+    pub fn new(plugin: impl Into<Arc<str>>) -> Self {
         Meter { plugin: plugin.into(), operations: RwLock::default() }
     }
 
@@ -38,7 +38,7 @@ impl Meter {
         Timer {
             running: Some((self.operation(operation), Instant::now())),
             #[cfg(feature = "tracing")]
-            span: tracing::info_span!(target: "mlx", "operation", plugin = self.plugin, operation),
+            span: tracing::info_span!(target: "mlx", "operation", plugin = &*self.plugin, operation),
         }
     }
 

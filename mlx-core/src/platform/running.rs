@@ -86,7 +86,7 @@ impl Member {
     /// In a slot that has been there before.
     pub(super) fn at(step: &Step, slot: Arc<Slot>) -> Self {
         let metadata = step.registration.metadata();
-        let meter = Arc::new(Meter::new(step.label()));
+        let meter = Arc::new(Meter::new(slot.shared_name()));
         let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name));
         Member { slot, standing: Arc::new(standing), meter, counters: Arc::default() }
     }
@@ -387,14 +387,14 @@ pub(super) struct PlatformPeers {
 }
 
 struct Declaring {
-    id: String,
+    id: Arc<str>,
     metadata: &'static PluginMetadata,
 }
 
 impl PlatformPeers {
     /// For the context of a plugin. As long as `stage` exists, it finds what is there.
-    pub(super) fn of(running: &Arc<Running>, stage: Weak<Snapshot>, step: &Step) -> Arc<Self> {
-        let declaring = Declaring { id: step.id.clone(), metadata: step.registration.metadata() };
+    pub(super) fn of(running: &Arc<Running>, stage: Weak<Snapshot>, step: &Step, id: Arc<str>) -> Arc<Self> {
+        let declaring = Declaring { id, metadata: step.registration.metadata() };
         Arc::new(PlatformPeers { running: Arc::downgrade(running), stage, declaring: Some(declaring) })
     }
 
@@ -418,7 +418,7 @@ impl Peers for PlatformPeers {
         let position = snapshot.position(kind, name)?;
         let other = &snapshot.plan.steps[position];
         if !self.may_reach(other) {
-            let asking = self.declaring.as_ref().map_or("the plugin", |declaring| &declaring.id);
+            let asking = self.declaring.as_ref().map_or("the plugin", |declaring| &*declaring.id);
             let other = other.registration.metadata().name;
             return Err(Error::denied(format!(
                 "`{asking}` reaches for `{other}` without declaring it: add `requires = [\"{other}\"]`, \

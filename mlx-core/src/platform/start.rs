@@ -318,10 +318,16 @@ async fn initialize(
     cancellation: &CancellationToken,
 ) -> Result<(Instance, Vec<Diagnostic>), Failure> {
     let step = &stage.snapshot.plan.steps[position];
-    let began = Instant::now();
-    let left = || {
-        let own = step.start_timeout.saturating_sub(began.elapsed());
-        stage.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())))
+    let mut began = None;
+    let mut left = || {
+        // The first time, nothing of it is used up.
+        let own = match began {
+            None => step.start_timeout,
+            Some(began) => step.start_timeout.saturating_sub(Instant::elapsed(&began)),
+        };
+        let own = stage.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())));
+        began.get_or_insert_with(Instant::now);
+        own
     };
     let attempts = step.retry.map_or(1, |retry| retry.max_attempts);
     let mut earlier: Vec<String> = Vec::new();
@@ -393,8 +399,9 @@ async fn attempt_once(
         .await
         .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?;
     let view = if stage.change { Arc::downgrade(snapshot) } else { Weak::new() };
-    let peers = PlatformPeers::of(&stage.running, view, step);
-    let cx = InitContext::new(step.id.as_str(), peers, cancellation.child_token()).with_handover(handover);
+    let id: Arc<str> = step.id.as_str().into();
+    let peers = PlatformPeers::of(&stage.running, view, step, id.clone());
+    let cx = InitContext::new(id.clone(), peers, cancellation.child_token()).with_handover(handover);
     // What the successor does not take is not kept by a context that it keeps.
     let given = cx.clone();
     let path = format!("{}.config", step.path);
@@ -402,7 +409,7 @@ async fn attempt_once(
         .registration
         .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, path, cx)
         .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
-    let (id, deadline) = (step.id.clone(), step.stop_timeout);
+    let deadline = step.stop_timeout;
     let started = step::run(limit, cancellation, timer.around(start), move |late| discard(id, late, deadline)).await;
     given.drop_handover();
     // Whoever publishes it finds its voice there.
@@ -457,7 +464,7 @@ async fn check(
 }
 
 /// Stops a plugin that got ready after its start had been given up.
-async fn discard(id: String, instance: Instance, deadline: Duration) {
+async fn discard(id: Arc<str>, instance: Instance, deadline: Duration) {
     let stopped = stop::shutdown(&id, &instance, deadline).await;
     for diagnostic in stopped.into_iter().chain(stop::release(&id, instance, deadline).await) {
         eprintln!("mlx: {}", diagnostic);
@@ -509,7 +516,7 @@ pub(super) async fn start_alone(
     start: impl std::future::Future<Output = Result<Instance>> + Send + 'static,
     deadline: Duration,
 ) -> Result<Instance> {
-    let (name, stop) = (id.to_owned(), deadline);
+    let (name, stop) = (Arc::<str>::from(id), deadline);
     step::run(deadline, &CancellationToken::new(), start, move |late| discard(name, late, stop))
         .await
         .map_err(|error| error.into_error(id, "start"))

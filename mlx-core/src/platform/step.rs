@@ -17,7 +17,7 @@ use tokio::{
     runtime::Handle,
     sync::oneshot,
     task::{JoinError, JoinHandle},
-    time::{Instant, timeout_at},
+    time::timeout,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -95,13 +95,10 @@ where
             abandon(late).await;
         }
     });
-    // A deadline that no clock can show is none; what is ready before anything else is polled again needs no timer.
-    let until = Instant::now().checked_add(deadline);
-    let early = if_soon(&mut answered).await;
-    let answer = match (early, until) {
-        (Some(answer), _) => Ok(answer),
-        (None, Some(until)) => timeout_at(until, &mut answered).await,
-        (None, None) => Ok((&mut answered).await),
+    // Its time begins with its turn, and what is ready then needs no timer.
+    let answer = match if_soon(&mut answered).await {
+        Some(answer) => Ok(answer),
+        None => timeout(deadline, &mut answered).await,
     };
     match answer {
         Ok(answer) => answer.unwrap_or(Err(StepError::Cancelled)),
