@@ -22,7 +22,12 @@ fn project(change: impl FnOnce(String) -> String) -> TempDir {
 }
 
 fn run(folder: &TempDir) -> (Output, String, String) {
+    run_with(folder, &[])
+}
+
+fn run_with(folder: &TempDir, arguments: &[&str]) -> (Output, String, String) {
     let output = Command::new(env!("CARGO_BIN_EXE_enterprise-stack"))
+        .args(arguments)
         .arg(folder.path().join("platform.yaml"))
         .env("NO_COLOR", "1")
         .env("MLX_DEMO_KEY", "a-key-that-nobody-may-see")
@@ -77,20 +82,36 @@ fn find(value: &JsonValue, name: &str) -> Option<f64> {
     }
 }
 
+fn with_jsonl(yaml: String) -> String {
+    let changed =
+        yaml.replace("type: experiment_tracker\n    name: local", "type: experiment_tracker\n    name: jsonl");
+    assert_ne!(changed, yaml);
+    changed
+}
+
 #[test]
 fn changing_the_composition_alone_swaps_the_tracker() {
-    let folder = project(|yaml| {
-        let changed =
-            yaml.replace("type: experiment_tracker\n    name: local", "type: experiment_tracker\n    name: jsonl");
-        assert_ne!(changed, yaml);
-        changed
-    });
+    let folder = project(with_jsonl);
     let (output, report, progress) = run(&folder);
     assert!(output.status.success(), "{progress}");
     assert!(report.contains("tracked by jsonl"), "{report}");
     assert!(!folder.path().join(".mlx-runs/tracking/tracking.db").exists());
     let again = run(&folder).1;
     assert_eq!(field(&again, "model")[..3], ["breast-cancer", "version", "2"], "the registry remembers");
+}
+
+/// The profile means the tracker by its id, whichever plugin it is.
+#[test]
+#[cfg(not(feature = "mlflow"))]
+fn the_profile_replaces_whichever_tracker_there_is() {
+    let errors = [project(|yaml| yaml), project(with_jsonl)].map(|folder| {
+        let (output, _, error) = run_with(&folder, &["--profile", "mlflow"]);
+        assert_eq!(output.status.code(), Some(1));
+        error.replace(&folder.path().display().to_string(), "")
+    });
+    assert!(errors[0].contains("2 errors"), "{}", errors[0]);
+    assert_eq!(errors[0].matches("is named `mlflow`").count(), 2, "{}", errors[0]);
+    assert_eq!(errors[0], errors[1]);
 }
 
 #[test]

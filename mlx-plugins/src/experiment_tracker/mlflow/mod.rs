@@ -9,6 +9,22 @@
 //!       token: ${env:MLFLOW_TOKEN}
 //! ```
 //!
+//! # From nothing to a run
+//! The plugin is a feature of `mlx-plugins`, and the program links the crate, with `mlx_core::link!(mlx_plugins);`:
+//!
+//! ```toml
+//! [dependencies]
+//! mlx-core = { path = "…/mlx/mlx-core" }
+//! mlx-plugins = { path = "…/mlx/mlx-plugins", features = ["experiment-tracker-mlflow"] }
+//! ```
+//!
+//! A server on this machine, then at `http://127.0.0.1:5000`, needs no `token`:
+//!
+//! ```console
+//! $ pip install mlflow
+//! $ mlflow server
+//! ```
+//!
 //! # What is kept, and when
 //! Metrics enter a queue and are sent in batches of up to 1,000, in order, one batch at a time. When the queue is full,
 //! [`log_metrics`](ExperimentTracker::log_metrics) waits for room. A batch is sent until the server has confirmed it,

@@ -9,6 +9,22 @@
 //!       token: ${env:MLFLOW_TOKEN}
 //! ```
 //!
+//! # From nothing to a run
+//! The plugin is a feature of `mlx-plugins`, and the program links the crate, with `mlx_core::link!(mlx_plugins);`:
+//!
+//! ```toml
+//! [dependencies]
+//! mlx-core = { path = "…/mlx/mlx-core" }
+//! mlx-plugins = { path = "…/mlx/mlx-plugins", features = ["model-registry-mlflow"] }
+//! ```
+//!
+//! A server on this machine, then at `http://127.0.0.1:5000`, needs no `token`:
+//!
+//! ```console
+//! $ pip install mlflow
+//! $ mlflow server
+//! ```
+//!
 //! # What is stored where
 //! A model is a *logged model* of MLflow 3, in the experiment of the run that made it, or in
 //! [`experiment`](MlflowRegistryConfig::experiment) when it was made by none or by a run of another system. Its artifacts are
