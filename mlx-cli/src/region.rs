@@ -87,29 +87,8 @@ pub fn merge(
     others: &[&str],
 ) -> Result<Option<String>> {
     let Some(found) = find(path, text, region)? else { return Ok(None) };
-    let known: Vec<Range<usize>> = others.iter().filter_map(|other| found.position(text, &dedented(other))).collect();
-    let is_inner = |line: &str| line.is_empty() || line.starts_with([' ', '\t']);
-    let outlined = dedented(was).iter().skip(1).all(|line| is_inner(line));
-    let mut parts: Vec<Range<usize>> = Vec::new();
-    for (line, content) in lines(text, found.body.clone()) {
-        if known.iter().any(|entry| entry.contains(&line.start)) {
-            continue;
-        }
-        let inner = content.strip_prefix(&found.indentation).unwrap_or(content).trim_end_matches(['\n', '\r']);
-        let begins = outlined && !is_inner(inner);
-        match parts.last_mut() {
-            Some(part) if part.end == line.start && !begins => part.end = line.end,
-            _ => parts.push(line),
-        }
-    }
+    let Some(part) = found.part(text, was, others) else { return Ok(None) };
     let (was, is) = (found.written(&dedented(was)), found.written(&dedented(is)));
-    let names: Vec<String> = (0..parts.len()).map(|part| part.to_string()).collect();
-    let candidates: Vec<(&str, &[u8])> =
-        names.iter().zip(&parts).map(|(name, part)| (name.as_str(), text[part.clone()].as_bytes())).collect();
-    let place = merge::renames(&[("entry", was.as_bytes())], &candidates);
-    let Some(part) = place.first().and_then(|(_, name)| parts.get(name.parse::<usize>().ok()?)) else {
-        return Ok(None);
-    };
     let labels = merge::Labels::default();
     match merge::three_way(was.as_bytes(), text[part.clone()].as_bytes(), is.as_bytes(), &labels) {
         Merge::Clean(merged) => {
@@ -117,6 +96,16 @@ pub fn merge(
         }
         Merge::Conflict { .. } | Merge::Binary => Ok(None),
     }
+}
+
+/// Where what the user made of the entry begins in the text, as [`merge`] finds it; `None` where it is not clear, or gone.
+///
+/// # Errors
+/// As of [`remove`].
+pub fn place(path: &ProjectPath, text: &str, region: &str, entry: &str, others: &[&str]) -> Result<Option<usize>> {
+    let Some(found) = find(path, text, region)? else { return Ok(None) };
+    let place = found.position(text, &dedented(entry)).or_else(|| found.part(text, entry, others));
+    Ok(place.map(|place| place.start))
 }
 
 /// Whether the region has the entry.
@@ -206,6 +195,33 @@ impl Region {
         };
         let window = body.windows(entry.len().max(1)).find(same)?;
         Some(window.first()?.0.start..window.last()?.0.end)
+    }
+
+    /// What the user made of an entry, beside the others.
+    fn part(&self, text: &str, was: &str, others: &[&str]) -> Option<Range<usize>> {
+        let known: Vec<Range<usize>> =
+            others.iter().filter_map(|other| self.position(text, &dedented(other))).collect();
+        let was = dedented(was);
+        let is_inner = |line: &str| line.is_empty() || line.starts_with([' ', '\t']);
+        let outlined = was.iter().skip(1).all(|line| is_inner(line));
+        let mut parts: Vec<Range<usize>> = Vec::new();
+        for (line, content) in lines(text, self.body.clone()) {
+            if known.iter().any(|entry| entry.contains(&line.start)) {
+                continue;
+            }
+            let inner = content.strip_prefix(&self.indentation).unwrap_or(content).trim_end_matches(['\n', '\r']);
+            let begins = outlined && !is_inner(inner);
+            match parts.last_mut() {
+                Some(part) if part.end == line.start && !begins => part.end = line.end,
+                _ => parts.push(line),
+            }
+        }
+        let was = self.written(&was);
+        let names: Vec<String> = (0..parts.len()).map(|part| part.to_string()).collect();
+        let candidates: Vec<(&str, &[u8])> =
+            names.iter().zip(&parts).map(|(name, part)| (name.as_str(), text[part.clone()].as_bytes())).collect();
+        let place = merge::renames(&[("entry", was.as_bytes())], &candidates);
+        place.first().and_then(|(_, name)| parts.get(name.parse::<usize>().ok()?)).cloned()
     }
 
     /// Where a line of a list belongs.

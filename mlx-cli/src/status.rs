@@ -3,11 +3,11 @@
 use crate::{
     manifest::{self, Section},
     merge, plugins_json,
-    project::{Installed, Lock, LockedFile, Project, ProjectPath, Sha256, Tree},
+    project::{Installed, Lock, LockedEdit, LockedFile, Project, ProjectPath, Sha256, Tree},
     region,
     update::{self, Pending},
 };
-use mlx_core::{Diagnostic, JsonValue, Result, diagnostics::Code, json};
+use mlx_core::{Diagnostic, Error, JsonValue, Result, diagnostics::Code, json};
 use semver::Version;
 use similar::TextDiff;
 use std::{
@@ -99,7 +99,7 @@ pub fn status(project: &Project, available: impl Fn(&Installed) -> Option<Versio
             let behind = file.version < installed.version;
             files.push(FileStatus {
                 path: file.path.clone(),
-                state: found.state(),
+                state: found.state(project.lock()),
                 version: file.version.clone(),
                 behind,
             });
@@ -161,29 +161,37 @@ impl Status {
     }
 }
 
-/// What was changed by hand in the files of the components that are `wanted`, as a unified diff from what was generated. What
-/// components put into regions is left out.
+/// What was changed by hand in the files of the components that are `wanted`, as a unified diff from what was generated, with
+/// what components put into regions.
 ///
 /// # Errors
-/// As of [`Project::read`] and [`Project::files`].
+/// [`Code::BaseLost`] where it is not known any more what was generated; as of [`Project::read`] and [`Project::files`].
 pub fn diff(project: &Project, wanted: impl Fn(&Installed) -> bool) -> Result<String> {
     let mut text = String::new();
+    let mut lost = Vec::new();
     let mut located = locate(&project.tree())?;
     for file in project.lock().components.iter().filter(|installed| wanted(installed)).flat_map(|i| &i.files) {
         let path = &file.path;
         let Some(found) = located.remove(path) else { continue };
-        let Some(base) = found.base.as_deref().filter(|_| !found.pristine || found.was_moved()) else { continue };
+        if found.is_unchanged(project.lock()) && !found.was_moved() {
+            continue;
+        }
+        let Some(base) = found.base.as_deref() else {
+            lost.push(path);
+            continue;
+        };
         let from = format!("a/{path}");
         let to = found.content.as_ref().map_or("/dev/null".to_owned(), |_| format!("b/{}", found.path()));
-        let now = without_entries(project.lock(), found.target(), found.content.as_deref().unwrap_or_default());
+        let now = found.content.as_deref().unwrap_or_default();
+        let (base, now) = with_entries(project.lock(), found.target(), base, now);
         let now = match path.as_str() {
-            update::MANIFEST => without_crates(project.lock(), path, &now, base),
+            update::MANIFEST => without_crates(project.lock(), path, &now, &base),
             _ => now,
         };
         if found.was_moved() {
             let _ = write!(text, "diff --git {from} {to}\nrename from {path}\nrename to {}\n", found.path());
         }
-        match (std::str::from_utf8(base), std::str::from_utf8(&now)) {
+        match (std::str::from_utf8(&base), std::str::from_utf8(&now)) {
             (Ok(base), Ok(now)) => {
                 let diff = TextDiff::from_lines(base, now);
                 text.push_str(&diff.unified_diff().header(&from, &to).to_string());
@@ -193,12 +201,53 @@ pub fn diff(project: &Project, wanted: impl Fn(&Installed) -> bool) -> Result<St
             }
         }
     }
-    Ok(text)
+    match lost_renders(&lost) {
+        Some(found) => Err(Error::from_diagnostics("the project", vec![found])),
+        None => Ok(text),
+    }
+}
+
+/// The files of which it is not known any more what was generated, as one problem; `None` if there is none.
+///
+/// # Errors
+/// As of [`Project::read`].
+pub fn lost(project: &Project) -> Result<Option<Diagnostic>> {
+    let mut lost = Vec::new();
+    for file in project.lock().components.iter().flat_map(|installed| &installed.files) {
+        if !has_base(project, &file.base)? {
+            lost.push(&file.path);
+        }
+    }
+    Ok(lost_renders(&lost))
+}
+
+/// Whether the pristine render of this hash is there and whole.
+pub(crate) fn has_base(project: &Project, base: &Sha256) -> Result<bool> {
+    Ok(project.read(&ProjectPath::base(base))?.is_some_and(|content| Sha256::of(content) == *base))
+}
+
+fn lost_renders(lost: &[&ProjectPath]) -> Option<Diagnostic> {
+    const SHOWN: usize = 3;
+    let named: Vec<String> = lost.iter().take(SHOWN).map(|path| format!("`{path}`")).collect();
+    let message = match lost.len() {
+        0 => return None,
+        1 => format!("the pristine render of {} is lost from `.mlx/base`, or was changed", named[0]),
+        n => {
+            let more = if n > SHOWN { format!(" and {} more", n - SHOWN) } else { String::new() };
+            let named = named.join(", ");
+            format!("the pristine render of each of {n} files is lost from `.mlx/base`, or was changed: {named}{more}")
+        }
+    };
+    Some(
+        Diagnostic::error(Code::BaseLost, message)
+            .help("without it, nothing can tell what was changed by hand, and no update can be merged")
+            .help("restore `.mlx/base` from version control; without that, `mlx update` renders again what the catalogue still has in the same version"),
+    )
 }
 
 /// Recomputes every hash that the lock names, without the catalogue: that the pristine renders are there and whole, that the
-/// entries in regions and in `plugins.json` are, and that no conflict is left. Empty when all is in order. That a file was
-/// changed by hand is in order.
+/// regions can be read, and that no conflict is left. Empty when all is in order. That a file, or an entry in a region, was
+/// changed by hand is in order: [`status`] says so.
 ///
 /// # Errors
 /// As of [`Project::read`].
@@ -206,26 +255,15 @@ pub fn verify(project: &Project) -> Result<Vec<Diagnostic>> {
     let tree = project.tree();
     let lock = project.lock();
     let mut found = Vec::new();
-    for file in lock.components.iter().flat_map(|installed| &installed.files) {
-        let path = ProjectPath::base(&file.base);
-        let fault = match project.read(&path)? {
-            None => "is lost",
-            Some(content) if Sha256::of(&content) != file.base => "was changed",
-            Some(_) => continue,
-        };
-        found.push(
-            Diagnostic::error(Code::BaseLost, format!("the pristine render of `{}`, `{path}`, {fault}", file.path))
-                .help("restore it from version control; without it, the next update cannot merge this file"),
-        );
-    }
-    for installed in &lock.components {
-        for edit in &installed.edits {
-            let file = lock.place(&edit.file);
-            let text = tree.read_text(&file)?.unwrap_or_default();
-            if !region::contains(&file, &text, &edit.region, &edit.text)? {
-                let message =
-                    format!("`{file}` no longer has what `{}` put into the region `{}`", installed.id(), edit.region);
-                found.push(Diagnostic::warning(Code::EntryChanged, message));
+    found.extend(lost(project)?);
+    for edit in lock.components.iter().flat_map(|installed| &installed.edits) {
+        let file = lock.place(&edit.file);
+        let text = tree.read_text(&file)?.unwrap_or_default();
+        // A region that cannot be read stops every command that has to change it.
+        let faults = region::contains(&file, &text, &edit.region, &edit.text).err();
+        for fault in faults.iter().flat_map(Error::diagnostics) {
+            if !found.iter().any(|known: &Diagnostic| known.message == fault.message) {
+                found.push(fault.clone());
             }
         }
     }
@@ -277,11 +315,20 @@ impl Located {
         self.pristine
     }
 
-    fn state(&self) -> FileState {
+    /// Whether it is pristine, and what components put into its regions is there as they put it.
+    fn is_unchanged(&self, lock: &Lock) -> bool {
+        let Some(text) = self.content.as_deref().filter(|_| self.pristine).map(String::from_utf8_lossy) else {
+            return false;
+        };
+        let mut edits = entries_of(lock, &self.target);
+        edits.all(|edit| region::contains(&self.target, &text, &edit.region, &edit.text).unwrap_or(false))
+    }
+
+    fn state(&self, lock: &Lock) -> FileState {
         match (&self.moved, &self.content) {
-            (Some(to), _) => FileState::Moved { to: to.clone(), edited: !self.pristine },
+            (Some(to), _) => FileState::Moved { to: to.clone(), edited: !self.is_unchanged(lock) },
             (None, None) => FileState::Missing,
-            (None, Some(_)) if self.pristine => FileState::Pristine,
+            (None, Some(_)) if self.is_unchanged(lock) => FileState::Pristine,
             (None, Some(_)) => FileState::Edited,
         }
     }
@@ -420,10 +467,41 @@ fn same_text(a: &[u8], b: &[u8]) -> bool {
     a == b || bytes(a) == bytes(b)
 }
 
+/// What components put into the regions of the file that a template puts at `target`.
+fn entries_of<'l>(lock: &'l Lock, target: &ProjectPath) -> impl Iterator<Item = &'l LockedEdit> {
+    lock.components.iter().flat_map(|installed| &installed.edits).filter(move |edit| edit.file == *target)
+}
+
+/// The pristine render with what components put into its regions, in the order that it has in the file; beside it the file,
+/// without the entries of regions that the render does not have.
+fn with_entries(lock: &Lock, target: &ProjectPath, base: &[u8], now: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (Ok(mut base), Ok(mut now)) = (String::from_utf8(base.to_vec()), String::from_utf8(now.to_vec())) else {
+        return (base.to_vec(), now.to_vec());
+    };
+    let edits: Vec<&LockedEdit> = entries_of(lock, target).collect();
+    let place = |edit: &LockedEdit| {
+        let others: Vec<&str> = edits
+            .iter()
+            .filter(|other| other.region == edit.region && other.text != edit.text)
+            .map(|other| other.text.as_str())
+            .collect();
+        region::place(target, &now, &edit.region, &edit.text, &others).ok().flatten().unwrap_or(usize::MAX)
+    };
+    let mut ordered: Vec<(usize, &LockedEdit)> = edits.iter().map(|edit| (place(edit), *edit)).collect();
+    ordered.sort_by_key(|(place, _)| *place);
+    for (_, edit) in ordered {
+        match region::insert(target, &base, &edit.region, &edit.text) {
+            Ok(inserted) => base = inserted.unwrap_or(base),
+            Err(_) => now = region::remove(target, &now, &edit.region, &edit.text).ok().flatten().unwrap_or(now),
+        }
+    }
+    (base.into_bytes(), now.into_bytes())
+}
+
 /// The content of the file that a template puts at `target`, without what components put into its regions.
 pub(crate) fn without_entries(lock: &Lock, target: &ProjectPath, content: &[u8]) -> Vec<u8> {
     let Ok(mut text) = String::from_utf8(content.to_vec()) else { return content.to_vec() };
-    for edit in lock.components.iter().flat_map(|installed| &installed.edits).filter(|edit| edit.file == *target) {
+    for edit in entries_of(lock, target) {
         // A region that the user broke has no entries.
         if let Ok(Some(without)) = region::remove(target, &text, &edit.region, &edit.text) {
             text = without;

@@ -430,6 +430,17 @@ fn a_changed_render_is_found() {
     fs::write(blob, "changed").unwrap();
     place.mlx(&["verify"]).ends(4).says(&["MLX0160", "was changed"]);
     assert_eq!(place.json(&["verify"], 4)["problems"][0]["code"], "MLX0160");
+    place.mlx(&["update"]).ends(0);
+    place.mlx(&["verify"]).ends(0);
+    fs::remove_dir_all(place.at("shop/.mlx/base")).unwrap();
+    place.mlx(&["add", "data-source", "--plugin-type=sqlite", "--no-fmt"]).ends(0);
+    let ran = place.mlx(&["verify"]).ends(4).says(&["`mlx update` renders again"]);
+    assert_eq!(ran.err.matches("MLX0160").count(), 1, "{}", ran.err);
+    place.mlx(&["diff"]).ends(1).says(&["MLX0160"]);
+    place.mlx(&["status"]).ends(0).says(&["MLX0160"]);
+    place.mlx(&["update"]).ends(0);
+    place.mlx(&["verify"]).ends(0);
+    place.mlx(&["diff"]).ends(0).says(&["nothing was changed by hand"]);
 }
 
 #[test]

@@ -508,7 +508,13 @@ fn a_lost_render_is_found_and_never_costs_the_users_text() {
     shop.change("src/api/edited.rs", "= 22;", "= mine();");
     fs::remove_dir_all(shop.root().join(".mlx/base")).unwrap();
     let found = status::verify(&shop.project()).unwrap();
-    assert_eq!((found.len(), found[0].code), (6, Code::BaseLost));
+    assert_eq!((found.len(), found[0].code), (1, Code::BaseLost), "one thing is wrong");
+    assert_eq!(code(&status::diff(&shop.project(), |_| true).unwrap_err()), Code::BaseLost);
+    let (_, updates) = shop.update(&[api_1()]);
+    assert!(outcomes(&updates).values().all(|outcome| *outcome == Outcome::Unchanged), "{:?}", outcomes(&updates));
+    assert!(status::verify(&shop.project()).unwrap().is_empty(), "what is as before is rendered again");
+    assert!(status::diff(&shop.project(), |_| true).unwrap().contains("+let line_22 = mine();"));
+    fs::remove_dir_all(shop.root().join(".mlx/base")).unwrap();
     let (plan, updates) = shop.update(&[api_2()]);
     assert_eq!(shop.read("src/api/edited.rs"), numbered(20, 30).replace("= 22;", "= mine();"));
     assert!(matches!(outcomes(&updates)["src/api/edited.rs"], Outcome::Beside(_)));
@@ -581,7 +587,10 @@ fn entries_and_crates_follow_the_component() {
 
     // An entry that the user changed stays, and is spoken of.
     shop.change("src/platform/mod.rs", "pub mod telemetry;", "pub(crate) mod telemetry;");
-    assert_eq!(status::verify(&shop.project()).unwrap()[0].code, Code::EntryChanged);
+    assert!(status::verify(&shop.project()).unwrap().is_empty(), "an edit is in order");
+    assert_eq!(shop.states()["src/platform/mod.rs"], FileState::Edited);
+    let diff = status::diff(&shop.project(), |_| true).unwrap();
+    assert!(diff.contains("\n-pub mod telemetry;\n+pub(crate) mod telemetry;\n"), "{diff}");
     next.version = "3.0.0";
     next.edits[0].2 = "pub mod signals;";
     let (plan, _) = shop.update(&[next]);
@@ -606,6 +615,12 @@ fn settings_that_the_user_changed_in_an_entry_are_merged() {
     shop.change("platform.yaml", "COMPUTE_WH", "LARGE_WH # ours");
     shop.change("platform.yaml", "host: localhost", "host: db.internal");
     let before = shop.read("platform.yaml");
+    assert!(status::verify(&shop.project()).unwrap().is_empty());
+    let diff = status::diff(&shop.project(), |_| true).unwrap();
+    let changed: Vec<&str> = diff.lines().skip(2).filter(|line| line.starts_with(['+', '-'])).collect();
+    assert_eq!(changed.len(), 4, "{diff}");
+    assert!(diff.contains("-      warehouse: COMPUTE_WH\n+      warehouse: LARGE_WH # ours\n"), "{diff}");
+    assert!(diff.contains("-      host: localhost\n+      host: db.internal\n"), "{diff}");
     let next = "- type: data_source\n  name: snowflake\n  enabled: false\n  config:\n    warehouse: COMPUTE_WH\n    retries: 3\n    timeout: 60";
     let (plan, _) = shop.update(&[source("1.1.0", "snowflake", next)]);
     assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
@@ -702,7 +717,10 @@ fn what_was_changed_by_hand_is_shown() {
     shop.rename("src/api/error.rs", "src/failures.rs");
     shop.delete("src/api/deleted.rs");
     let diff = status::diff(&shop.project(), |_| true).unwrap();
-    assert!(diff.contains("-pub fn start() {}\n+pub fn start() { todo() }\n") && !diff.contains("metrics"), "{diff}");
+    assert!(
+        diff.contains("-pub fn start() {}\n+pub fn start() { todo() }\n") && !diff.contains("+pub mod metrics"),
+        "{diff}"
+    );
     assert!(diff.contains("rename from src/api/error.rs\nrename to src/failures.rs\n"), "{diff}");
     assert!(diff.contains("--- a/src/api/deleted.rs\n+++ /dev/null\n"), "{diff}");
     assert_eq!(status::diff(&shop.project(), |installed| installed.component == "monitoring").unwrap(), "");

@@ -20,6 +20,7 @@ pub(super) fn status(session: &mut Session<'_>, check: bool) -> Result<Exit> {
     let catalogue = catalogues.catalogue;
     let available = |installed: &Installed| Some(catalogue.find(&installed.component).ok()?.version.clone());
     let status = status::status(&project, available)?;
+    session.output.warn(&status::lost(&project)?.into_iter().collect::<Vec<_>>());
     let exit = if check && !status.is_current() { Exit::OutOfDate } else { Exit::Done };
     if session.output.json {
         let word = if status.is_current() { "done" } else { "outdated" };

@@ -6,10 +6,11 @@ use crate::{
     generate::{self, Options},
     output::Exit,
     project::Installed,
-    remove as removal, update as merging,
+    remove as removal, status, update as merging,
 };
 use mlx_components::catalogue::Catalogue;
 use mlx_core::{Diagnostic, Error, Result, diagnostics::Code};
+use std::collections::BTreeSet;
 
 pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writing) -> Result<Exit> {
     let project = session.project()?;
@@ -17,6 +18,15 @@ pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writ
     let mut tree = project.tree();
     let mut entries = Vec::new();
     let mut found = Vec::new();
+    // What was generated is rendered again where it is lost.
+    let mut lost = BTreeSet::new();
+    for entry in &project.lock().components {
+        for file in &entry.files {
+            if !status::has_base(&project, &file.base)? {
+                lost.insert(entry.id());
+            }
+        }
+    }
     let full = |name: &String| catalogue.find(name).map_or_else(|_| name.clone(), |component| component.name.clone());
     for entry in named(&project, &names.iter().map(full).collect::<Vec<_>>())? {
         let Ok(component) = catalogue.find(&entry.component) else {
@@ -43,7 +53,8 @@ pub(super) fn update(session: &mut Session<'_>, names: &[String], writing: &Writ
         if component.version < entry.version {
             let (id, is, has) = (entry.id(), &entry.version, &component.version);
             tree.note(format!("{id} is of version {is}, and the catalogue has {has}: it stays as it is"));
-        } else if component.version != entry.version || component.sha256() != entry.sha256 {
+        } else if component.version != entry.version || component.sha256() != entry.sha256 || lost.contains(&entry.id())
+        {
             entries.push(entry);
         } else {
             tree.lock_mut().put(entry);

@@ -303,7 +303,9 @@ impl One {
         found: &Located,
         theirs: &[u8],
     ) -> Result<()> {
-        let template_changed = was.base != Sha256::of(theirs);
+        // Where the render is lost, it is still known what the template came to before it was formatted.
+        let known = tree.base(&was.base)?.is_some() || was.rendered != is.rendered;
+        let template_changed = known && was.base != Sha256::of(theirs);
         let Some(ours) = found.content.clone() else {
             // What the user deleted stays deleted.
             if template_changed {
