@@ -206,7 +206,7 @@ fn leaf_lines(file: &File<'_>, key: &Key, item: &Item) -> Vec<Range<usize>> {
     }
 }
 
-fn parse(path: &ProjectPath, source: &Arc<Source>) -> Result<Document<String>> {
+pub(crate) fn parse(path: &ProjectPath, source: &Arc<Source>) -> Result<Document<String>> {
     Document::parse(source.text().to_owned()).map_err(|e| {
         let place = e.span().map(|span| location(source, span));
         let found = Diagnostic::error(Code::BadManifest, one_line(e.message())).at(place.as_ref());

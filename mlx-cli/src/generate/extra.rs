@@ -27,10 +27,10 @@ impl Extra {
     pub(super) fn laid_over(&self, entry: &str) -> String {
         let mut lines: Vec<String> = entry.lines().map(str::to_owned).collect();
         for (key, value) in &self.keys {
-            let line = format!("  {key}: {}", yaml(value));
+            let line = format!("  {}: {}", plain(key), yaml(value));
             let place = lines.iter().position(|line| begins(line, 2, key));
             match (place, lines.iter().position(|line| begins(line, 2, "config"))) {
-                (Some(place), _) => lines[place] = line,
+                (Some(place), _) => drop(lines.splice(place..end(&lines, place, 2), [line])),
                 (None, Some(config)) => lines.insert(config, line),
                 (None, None) => lines.push(line),
             }
@@ -41,11 +41,10 @@ impl Extra {
                 lines.extend(["  config:".to_owned(), line]);
                 continue;
             };
-            let settings = lines[config + 1..].iter().take_while(|line| line.starts_with("    ")).count();
-            let end = config + 1 + settings;
-            match lines[config + 1..end].iter().position(|line| begins(line, 4, key)) {
-                Some(place) => lines[config + 1 + place] = line,
-                None => lines.insert(end, line),
+            let after = end(&lines, config, 2);
+            match (config + 1..after).find(|&place| begins(&lines[place], 4, key)) {
+                Some(place) => drop(lines.splice(place..end(&lines, place, 4), [line])),
+                None => lines.insert(after, line),
             }
         }
         lines.join("\n") + "\n"
@@ -55,6 +54,23 @@ impl Extra {
 fn begins(line: &str, indentation: usize, key: &str) -> bool {
     let rest = line.trim_start_matches(' ');
     line.len() - rest.len() == indentation && rest.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'))
+}
+
+/// The line after the value of the key at `place`: what is indented deeper belongs to it, as do the items of a list and the end
+/// of braces below the key.
+fn end(lines: &[String], place: usize, indentation: usize) -> usize {
+    let mut end = place + 1;
+    for (index, line) in lines.iter().enumerate().skip(place + 1) {
+        let rest = line.trim_start_matches(' ');
+        match line.len() - rest.len() {
+            _ if rest.is_empty() => continue,
+            deeper if deeper > indentation => {}
+            same if same == indentation && (rest.starts_with("- ") || rest.starts_with(['}', ']'])) => {}
+            _ => break,
+        }
+        end = index + 1;
+    }
+    end
 }
 
 /// JSON is YAML; a key without anything special needs no quotes.
@@ -93,5 +109,23 @@ mod tests {
         let bare = extra.laid_over("- type: a\n  name: b\n");
         assert!(bare.ends_with("  default: true\n  enabled: true\n  config:\n    password: \"${env:PW}\"\n    \"pool size\": {\"a\":[1,\"x: y\"]}\n"), "{bare}");
         assert_eq!(Extra::default().laid_over(entry), entry);
+    }
+    #[test]
+    fn a_value_of_several_lines_is_replaced_as_a_whole() {
+        let entry = "- type: data_source\n  name: files\n  retry:\n    attempts: 3\n  config:\n    # Tables.\n    tables:\n      example: {path: a.csv}\n\n      other:\n        path: b.csv\n    list:\n    - a\n    - b\n    note: |\n      one\n      two\n    last: {\n      a: 1\n    }\n";
+        let extra = Extra {
+            keys: BTreeMap::from([("retry".to_owned(), json!({"attempts": 5}))]),
+            settings: BTreeMap::from([
+                ("last".to_owned(), json!(1)),
+                ("list".to_owned(), json!(["c"])),
+                ("more".to_owned(), json!(true)),
+                ("note".to_owned(), json!("three\nfour")),
+                ("tables".to_owned(), json!({"d": {"path": "x.csv"}})),
+            ]),
+        };
+        assert_eq!(
+            extra.laid_over(entry),
+            "- type: data_source\n  name: files\n  retry: {\"attempts\":5}\n  config:\n    # Tables.\n    tables: {\"d\":{\"path\":\"x.csv\"}}\n    list: [\"c\"]\n    note: \"three\\nfour\"\n    last: 1\n    more: true\n"
+        );
     }
 }

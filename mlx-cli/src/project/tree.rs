@@ -3,7 +3,11 @@
 use super::{Lock, Project, ProjectPath, Sha256};
 use crate::plan::{Action, Content, Operation, Plan};
 use mlx_components::catalogue::path::folded;
-use mlx_core::{Diagnostic, Error, Result, diagnostics::Code};
+use mlx_core::{
+    Diagnostic, Error, ErrorKind, Result,
+    diagnostics::{Code, Source},
+    value,
+};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a project would be. Reading sees the changes made before; nothing is written.
@@ -195,6 +199,11 @@ impl<'p> Tree<'p> {
             if before == change.content {
                 continue;
             }
+            if let Some(content) = &change.content
+                && !self.conflicts.contains(&path)
+            {
+                check_syntax(&path, before.as_deref(), content)?;
+            }
             let sha256 = before.map(Sha256::of);
             let after = change.content.map(Content::of);
             let (action, before, after) = match (change.from, sha256, after) {
@@ -297,6 +306,40 @@ pub(crate) fn occupied(path: &ProjectPath, fault: &str) -> Error {
     Error::from_diagnostics("the project", vec![Diagnostic::error(Code::Occupied, format!("`{path}`: {fault}"))])
 }
 
+/// Refuses to replace what can be read by what cannot: an entry may fit into its file as text, and still end in the middle of a
+/// value there.
+fn check_syntax(path: &ProjectPath, before: Option<&[u8]>, content: &[u8]) -> Result<()> {
+    let Err(found) = syntax(path, content) else { return Ok(()) };
+    if before.is_some_and(|before| syntax(path, before).is_err()) {
+        // Its owner is not done with it.
+        return Ok(());
+    }
+    let help = "this is a mistake in mlx or in a template of the catalogue; nothing is written. Put the entry in by hand, or \
+                leave out the setting that the position names";
+    let found = found.into_iter().map(|found| found.help(help)).collect();
+    Err(Error::from_diagnostics(format!("`{path}`, as it would be written"), found).with_kind(ErrorKind::Internal))
+}
+
+/// What keeps a file from being read, for the files that programs read.
+fn syntax(path: &ProjectPath, content: &[u8]) -> Result<(), Vec<Diagnostic>> {
+    let name = path.as_str();
+    if !matches!(name, "platform.yaml" | "plugins.json" | "Cargo.toml") {
+        return Ok(());
+    }
+    let Ok(text) = std::str::from_utf8(content) else {
+        return Err(vec![Diagnostic::error(Code::Unreadable, format!("`{name}` is not UTF-8"))]);
+    };
+    let source = Source::new(name, text);
+    match name {
+        "Cargo.toml" => match crate::manifest::parse(path, &source) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(error.diagnostics().to_vec()),
+        },
+        "plugins.json" => value::json::parse(&source).map(drop),
+        _ => value::yaml::parse(&source).map(drop),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -338,6 +381,29 @@ mod tests {
         assert_eq!(actions(&plan), [("a.rs".to_owned(), "edit")]);
         assert_eq!(plan.operations[0].before, Some(Sha256::of("old")));
         assert_eq!(project.read(&path("a.rs")).unwrap().unwrap(), b"old");
+    }
+
+    #[test]
+    fn what_cannot_be_read_any_more_is_not_planned() {
+        for (name, good, bad) in [
+            ("platform.yaml", "plugins:\n  - a: {}\n", "plugins:\n  - a: {}\n      b: 1\n"),
+            ("plugins.json", "{}", "{]"),
+            ("Cargo.toml", "[package]\nname = \"a\"\n", "[package\n"),
+        ] {
+            for there in [vec![], vec![(name, good)]] {
+                let (_temp, project) = project(&there);
+                let mut tree = project.tree();
+                tree.write(path(name), bad, "test");
+                let error = tree.into_plan("add").unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Internal, "{error:?}");
+                assert!(format!("{error:?}").contains("nothing is written"), "{error:?}");
+            }
+            // What was broken before is its owner's.
+            let (_temp, project) = project(&[(name, bad)]);
+            let mut tree = project.tree();
+            tree.write(path(name), format!("{bad}\n"), "test");
+            assert_eq!(tree.into_plan("add").unwrap().operations.len(), 1);
+        }
     }
 
     #[test]

@@ -450,6 +450,20 @@ fn a_composition_brings_components_and_plugins_at_once() {
 }
 
 #[test]
+fn a_setting_of_a_composition_takes_the_place_of_an_example() {
+    let place = Place::new(Catalogue::embedded().unwrap());
+    let yaml = "plugins: [{type: data_source, name: files, config: {tables: {d: {path: x.csv}}}}]";
+    let source = CompositionSource::Text { name: "nest.yaml", yaml };
+    let plan = generate::compose(&place.project(), &place.catalogue, source, &options()).unwrap();
+    apply::apply(&place.project(), &plan).unwrap();
+    let text = place.text("platform.yaml");
+    assert!(!text.contains("example:"), "{text}");
+    let composition = Composition::from_yaml(&text).unwrap();
+    assert!(composition.problems().is_empty(), "{:?}", composition.problems());
+    assert_eq!(composition.plugins()[0].config.to_json(), json!({"tables": {"d": {"path": "x.csv"}}}));
+}
+
+#[test]
 fn a_new_project_is_refused_where_it_would_break() {
     let catalogue = small();
     let temp = tempfile::tempdir().unwrap();
