@@ -5,19 +5,39 @@ use super::{
     resolve::{Resolver, is_reference},
 };
 use crate::project::Lock;
-use mlx_components::catalogue::{Catalogue, ComponentKind};
+use mlx_components::catalogue::{Catalogue, Component, ComponentKind, case};
 use mlx_core::{
-    Composition, Diagnostic, Error, Result,
-    diagnostics::{Code, Location, Severity, Source, listing, nearest},
-    value::{self, Node},
+    Composition, Diagnostic, Error, JsonValue, Result,
+    diagnostics::{Code, Location, Severity, Source, listing, nearest, quoted},
+    value::{self, Node, Template},
 };
 use std::collections::BTreeMap;
 
 /// The keys of an entry that say which plugin it is, and its settings.
 const KNOWN: [&str; 4] = ["type", "name", "id", "config"];
 
+/// The parts of a composition that come to something in the project.
+const TAKEN: [&str; 5] = ["components", "plugins", "variables", "extends", "include"];
+
+/// What a text of the composition may come to once variables are put in, in bytes.
+const LARGEST: usize = 1 << 16;
+
+/// How many variables a text may refer to, and those again: each may name another twice.
+const MOST: usize = 1024;
+
+/// How deep variables may refer to each other.
+const DEEPEST: usize = 32;
+
+/// What a composition asks for.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) requests: Vec<Request>,
+    /// What of the composition does not come into the project as it is.
+    pub(super) notes: Vec<String>,
+}
+
 /// A request for each component and each plugin of the composition. What excludes each other is refused.
-pub(super) fn requests(catalogue: &Catalogue, source: CompositionSource<'_>, lock: &Lock) -> Result<Vec<Request>> {
+pub(super) fn requests(catalogue: &Catalogue, source: CompositionSource<'_>, lock: &Lock) -> Result<Asked> {
     match source {
         CompositionSource::File(path) => {
             let composition = Composition::from_path(path)?;
@@ -40,9 +60,9 @@ pub(super) fn requests(catalogue: &Catalogue, source: CompositionSource<'_>, loc
                 Error::from_diagnostics(name, found)
             };
             let document = value::yaml::parse(&source).map_err(refused)?;
-            let mut requests = read(catalogue, &composition, &document, lock).map_err(refused)?;
-            requests.iter_mut().for_each(|request| named(&mut request.location));
-            Ok(requests)
+            let mut asked = read(catalogue, &composition, &document, lock).map_err(refused)?;
+            asked.requests.iter_mut().for_each(|request| named(&mut request.location));
+            Ok(asked)
         }
     }
 }
@@ -52,9 +72,11 @@ fn read(
     composition: &Composition,
     document: &Node,
     lock: &Lock,
-) -> Result<Vec<Request>, Vec<Diagnostic>> {
+) -> Result<Asked, Vec<Diagnostic>> {
     let mut found: Vec<Diagnostic> =
         composition.problems().iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
+    let variables = variables(document);
+    let mut notes = Vec::new();
     let mut requests = Vec::new();
     for name in composition.components() {
         requests.push(Request { location: name.location.clone(), ..Request::of(name.value.clone()) });
@@ -81,11 +103,28 @@ fn read(
             });
             continue;
         };
+        let there = lock.instance(&format!("{kind}/{id}")).is_some();
+        if component.kind != ComponentKind::Vendor && !there && SHIPPED.contains(&(kind, name)) {
+            let feature = format!("{}-{name}", case::kebab(kind));
+            notes.push(format!(
+                "`{kind}/{id}` is made as a plugin to be written; `mlx-plugins` has one of this name: to take that one, give \
+                 `mlx-plugins` the feature `{feature}` in `Cargo.toml`, write `mlx_core::link!(mlx_plugins);` in `src/platform/plugins/mod.rs`, \
+                 and leave this one out"
+            ));
+        }
         let mut answers = BTreeMap::new();
         let mut extra = Extra::default();
         for setting in entry.config.as_map().into_iter().flat_map(|map| map.iter()) {
-            let value = setting.value.to_json();
-            match component.variable(&setting.key) {
+            let at = setting.value.location.as_ref();
+            let value = substituted(&variables, setting.value.to_json(), at, &mut found);
+            let variable = component.variable(&setting.key);
+            if variable.is_none() && !there {
+                undeclared(component, kind, id, &setting.key, at, &mut found, &mut notes);
+            }
+            if variable.is_none() {
+                secrets(&setting.key, &setting.key, &value, id, at, &mut found);
+            }
+            match variable {
                 _ if value.is_null() => {}
                 Some(_) if !is_reference(&value) => drop(answers.insert(setting.key.clone(), value)),
                 _ => drop(extra.settings.insert(setting.key.clone(), value)),
@@ -96,6 +135,9 @@ fn read(
         for other in node.and_then(|node| node.as_map()).into_iter().flat_map(|map| map.iter()) {
             let value = other.value.to_json();
             if !KNOWN.contains(&other.key.as_str()) && !value.is_null() {
+                let at = other.value.location.as_ref();
+                let value = substituted(&variables, value, at, &mut found);
+                secrets(&other.key, &other.key, &value, id, at, &mut found);
                 extra.keys.insert(other.key.clone(), value);
             }
         }
@@ -129,9 +171,179 @@ fn read(
             found.push(conflict);
         }
     }
+    let parts = document.as_map().into_iter().flat_map(|map| map.iter()).map(|part| part.key.as_str());
+    let left: Vec<&str> = parts.filter(|part| !TAKEN.contains(part)).collect();
+    if !left.is_empty() {
+        let what = listing(left.iter().copied());
+        notes.push(format!(
+            "not taken over from the composition: {what}; put into `platform.yaml` what the project needs"
+        ));
+    }
     match found.is_empty() {
-        true => Ok(requests),
+        true => Ok(Asked { requests, notes }),
         false => Err(found),
+    }
+}
+
+/// The plugins of mlx-plugins that no component wraps: type and name, which make the name of the feature.
+const SHIPPED: &[(&str, &str)] = &[
+    ("configuration", "files"),
+    ("data_processor", "sql"),
+    ("ml_trainer", "smartcore"),
+    ("model_server", "local"),
+    ("monitoring", "prometheus"),
+    ("security", "api-keys"),
+    ("serving_platform", "http"),
+    ("workflow_engine", "local"),
+];
+
+/// A setting that the component does not declare. A plugin that mlx-plugins has may know more settings than its component, and
+/// one that is to be written is given them then.
+fn undeclared(
+    component: &Component,
+    kind: &str,
+    id: &str,
+    key: &str,
+    at: Option<&Location>,
+    found: &mut Vec<Diagnostic>,
+    notes: &mut Vec<String>,
+) {
+    let known = || component.config_schema.iter().map(|(name, _)| name);
+    let plugin = component.plugin.as_ref();
+    if component.kind == ComponentKind::Vendor && plugin.is_some_and(|plugin| plugin.shipped.is_none()) {
+        let message = format!("`{}` has no setting {}", component.name, quoted(&key.escape_debug().to_string()));
+        let unknown = Diagnostic::error(Code::BadAnswer, message).at(at);
+        found.push(match nearest(key, known()) {
+            Some(near) => unknown.help(format!("did you mean `{near}`?")),
+            None => unknown.help(format!("its settings are {}", listing(known()))),
+        });
+    } else if component.kind != ComponentKind::Vendor {
+        notes.push(format!(
+            "`{}` is no setting of `{kind}/{id}` yet: add it to the settings of the plugin, or the project does not start",
+            key.escape_debug()
+        ));
+    }
+}
+
+/// The file's own variables, without their types.
+fn variables(document: &Node) -> BTreeMap<String, JsonValue> {
+    let map = document.as_map().and_then(|map| map.get("variables")).and_then(|node| node.as_map());
+    map.into_iter().flat_map(|map| map.iter()).map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
+}
+
+/// The value with the variables of the composition in their places: the project's composition does not have them.
+fn substituted(
+    variables: &BTreeMap<String, JsonValue>,
+    value: JsonValue,
+    at: Option<&Location>,
+    found: &mut Vec<Diagnostic>,
+) -> JsonValue {
+    match value {
+        JsonValue::String(text) => match expanded(variables, &text, 0, &mut { MOST }) {
+            Ok(value) => value,
+            Err(why) => {
+                let help = "write the value in its place";
+                found.push(Diagnostic::error(Code::BadReference, why).at(at).help(help));
+                JsonValue::Null
+            }
+        },
+        JsonValue::Array(items) => {
+            items.into_iter().map(|item| substituted(variables, item, at, found)).collect::<Vec<_>>().into()
+        }
+        JsonValue::Object(map) => JsonValue::Object(
+            map.into_iter().map(|(key, value)| (key, substituted(variables, value, at, found))).collect(),
+        ),
+        other => other,
+    }
+}
+
+fn expanded(
+    variables: &BTreeMap<String, JsonValue>,
+    text: &str,
+    depth: usize,
+    left: &mut usize,
+) -> Result<JsonValue, String> {
+    let mut made = String::new();
+    let mut rest = text;
+    while let Some(start) = rest.find("${") {
+        let Some(length) = rest[start..].find('}') else { break };
+        let (before, reference) = (&rest[..start], &rest[start..=start + length]);
+        let name = reference[2..reference.len() - 1].trim();
+        if before.ends_with('$') || !Template::is_variable_name(name) {
+            made.push_str(&rest[..start + 2]);
+            rest = &rest[start + 2..];
+            continue;
+        }
+        let value = match variables.get(name) {
+            Some(_) if depth == DEEPEST => return Err(format!("variables refer to each other in a circle: `{name}`")),
+            Some(_) if *left == 0 => return Err(format!("a text refers to more than {MOST} variables")),
+            Some(JsonValue::String(value)) => {
+                *left -= 1;
+                expanded(variables, value, depth + 1, left)?
+            }
+            Some(value) => value.clone(),
+            None => {
+                return Err(format!("`${{{name}}}` is no variable of this file, and does not come into the project"));
+            }
+        };
+        if reference.len() == text.len() {
+            return Ok(value);
+        }
+        made.push_str(before);
+        match value {
+            JsonValue::String(value) => made.push_str(&value),
+            value => made.push_str(&value.to_string()),
+        }
+        rest = &rest[start + length + 1..];
+        if made.len() > LARGEST {
+            return Err(format!("with its variables a text has more than {LARGEST} bytes"));
+        }
+    }
+    made.push_str(rest);
+    Ok(JsonValue::String(made))
+}
+
+/// Refuses texts that are secrets going by the name of their setting. No component says so of settings that it does not
+/// declare, so that this is a guess: one that is wrong costs a variable, one that is missing a secret in three files.
+fn secrets(path: &str, name: &str, value: &JsonValue, id: &str, at: Option<&Location>, found: &mut Vec<Diagnostic>) {
+    match value {
+        JsonValue::String(text) if !text.is_empty() && is_secret(name) => {
+            let refers = Template::parse(text).is_ok_and(|read| read.is_some_and(|t| t.references().next().is_some()));
+            if refers {
+                return;
+            }
+            let path = path.escape_debug();
+            let variable = format!("{}_{}", case::snake(id), case::snake(name)).to_uppercase();
+            let message = format!("`{path}` of `{id}` is a secret by its name, which is not given here");
+            let help = format!("write `${{env:{variable}}}` in its place, and set `{variable}` where the program runs");
+            found.push(Diagnostic::error(Code::SecretAnswer, message).at(at).help(help));
+        }
+        JsonValue::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                secrets(&format!("{path}[{index}]"), name, item, id, at, found);
+            }
+        }
+        JsonValue::Object(map) => {
+            let secret = matches!(case::snake(name).as_str(), "secrets" | "passwords" | "tokens");
+            for (key, item) in map {
+                secrets(&format!("{path}.{key}"), if secret { name } else { key }, item, id, at, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether settings of this name are mostly secret: what ends in `key`, `token`, `password` and the like, except for keys of
+/// tables and what is public.
+fn is_secret(name: &str) -> bool {
+    const PUBLIC: [&str; 9] = ["public", "primary", "foreign", "partition", "sort", "join", "entity", "stop", "cache"];
+    let name = case::snake(name);
+    let mut words = name.rsplit('_');
+    let last = words.next().unwrap_or_default();
+    match last.strip_suffix('s').unwrap_or(last) {
+        "key" | "token" => !words.next().is_some_and(|word| PUBLIC.contains(&word)),
+        "apikey" | "password" | "passwd" | "passphrase" | "pwd" | "secret" | "credential" => true,
+        _ => last == "pass",
     }
 }
 

@@ -219,8 +219,10 @@ pub fn compose(
     source: CompositionSource<'_>,
     options: &Options,
 ) -> Result<Plan> {
-    let requests = compose::requests(catalogue, source, project.lock())?;
-    generate(project, catalogue, &requests, options, "compose")
+    let asked = compose::requests(catalogue, source, project.lock())?;
+    let mut plan = generate(project, catalogue, &asked.requests, options, "compose")?;
+    plan.notes.extend(asked.notes);
+    Ok(plan)
 }
 
 fn generate(
