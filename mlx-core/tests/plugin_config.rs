@@ -233,9 +233,10 @@ fn a_secret_is_looked_up_at_start_and_only_probed_while_planning() {
     let (found, references) = plan.into_parts();
     assert!(found.is_empty(), "{found:?}");
     assert_eq!(references.len(), 1);
-    assert_eq!(references[0].0.to_string(), "${vault:app/token}");
+    assert_eq!(references[0].reference.to_string(), "${vault:app/token}");
+    assert_eq!(references[0].path, "token");
 
-    let resolved = Resolved::from([(references[0].0.clone(), "t0ken".to_owned())]);
+    let resolved = Resolved::from([(references[0].reference.clone(), "t0ken".to_owned())]);
     let mut start = Reader::start(&variables, &resolved);
     let login = Login::read(&node, &mut start);
     let login = start.finish(login).unwrap();
@@ -492,6 +493,56 @@ fn a_struct_around_one_value_is_that_value() {
     assert_eq!(schema["properties"]["port"], json!({"$ref": "#/$defs/Port"}));
     assert_eq!(schema["$defs"]["Port"]["minimum"], 1024);
     assert_eq!(schema["$defs"]["Port"]["description"], "A port that a server listens on.");
+}
+
+#[test]
+fn a_number_that_its_type_does_not_hold_is_told_the_range_of_its_field() {
+    #[derive(PluginConfig, Debug)]
+    #[allow(dead_code, reason = "only mistakes are read")]
+    struct Server {
+        #[config(range(1..))]
+        port: u16,
+        #[config(range(-5..100))]
+        nice: Option<i8>,
+        #[config(default = 1)]
+        threads: u8,
+        #[config(secret, range(1000..=9999))]
+        pin: u16,
+    }
+    assert_eq!(
+        mistakes::<Server>("port: 70000\nnice: 200\nthreads: 300\npin: 70000\n"),
+        [
+            "MLX0023 port 1:7 `70000` is out of range: expected 1 to 65535",
+            "MLX0023 nice 2:7 `200` is out of range: expected -5 to 99",
+            "MLX0023 threads 3:10 `300` is out of range: expected 0 to 255",
+            "MLX0023 pin 4:6 the value is out of range: expected 1000 to 9999",
+        ]
+    );
+    // The range of a field says nothing about the one before it.
+    assert_eq!(
+        mistakes::<Server>("port: 1\nthreads: 300\n"),
+        ["MLX0023 threads 2:10 `300` is out of range: expected 0 to 255", "MLX0021 pin 1:1 missing field `pin`"]
+    );
+    assert_eq!(mistakes::<Port>("70000"), ["MLX0023 . 1:1 `70000` is out of range: expected 1024 to 65535"]);
+}
+
+#[test]
+fn no_default_is_proposed_for_a_secret() {
+    #[derive(PluginConfig, Debug)]
+    #[allow(dead_code, reason = "only mistakes are read")]
+    struct Login {
+        user: String,
+        password: Secret,
+        #[config(secret)]
+        key: String,
+    }
+    let node =
+        yaml::parse(&Source::new("t.yaml", "user: ${env:USER_NAME}\npassword: ${env:PASSWORD}\nkey: ${file:/none}\n"));
+    let variables = Environment(HashMap::new());
+    let mut plan = Reader::plan(&variables);
+    assert!(Login::read(&node.unwrap(), &mut plan).is_none());
+    let help: Vec<String> = plan.into_parts().0.into_iter().flat_map(|found| found.help).collect();
+    assert_eq!(help, ["set it, or give a default: `${env:USER_NAME:-value}`", "set it", "check the path"]);
 }
 
 #[test]

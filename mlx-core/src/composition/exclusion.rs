@@ -103,8 +103,7 @@ impl<'c> Resolver<'c> {
                     let mut members: Vec<&Candidate<'_>> = group.iter().collect();
                     members.sort_by(|a, b| a.entry.location.cmp(&b.entry.location));
                     for extra in &members[1..] {
-                        found.push(
-                            Diagnostic::error(
+                        let mut diagnostic = Diagnostic::error(
                                 Code::Cardinality,
                                 format!("`{}` is another plugin of type `{}`, which takes one", extra.entry.id(), kind.name),
                             )
@@ -112,8 +111,17 @@ impl<'c> Resolver<'c> {
                             .in_path(&extra.entry.path)
                             .related(format!("the first is `{}`", members[0].entry.id()), members[0].entry.location.as_ref())
                             .help("remove one, set `enabled: false`, or mark one `default: true` to keep the others as named extras")
-                            .help(format!("to say once who runs, add `precedence: {{{}: [{}]}}`", kind.name, members[0].entry.id())),
-                        );
+                            .help(format!("to say once who runs, add `precedence: {{{}: [{}]}}`", kind.name, members[0].entry.id()));
+                        // What a profile changes keeps the type that the composition gave it.
+                        let declared = extra.entry.kind.location.as_ref();
+                        if let Some(profile) = declared.and_then(|at| at.source.profile()) {
+                            diagnostic = diagnostic.help(format!(
+                                "the entry of the profile `{profile}` fits none above by type and id, and was added: \
+                                 to change `{first}`, give it `id: {first}`",
+                                first = members[0].entry.id(),
+                            ));
+                        }
+                        found.push(diagnostic);
                     }
                 }
                 Cardinality::One => {}

@@ -9,7 +9,7 @@ use super::{
     variables,
 };
 use crate::{
-    config::{ConfigValue, Reader},
+    config::{Awaited, ConfigValue, Reader},
     diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
     graph::Graph,
     plugin::{PluginMetadata, Requirement, Resources},
@@ -317,7 +317,7 @@ impl<'c> Resolver<'c> {
         let mut secrets = Vec::with_capacity(self.candidates.len());
         for candidate in &self.candidates {
             let mut deferred = Vec::new();
-            for (reference, location) in &candidate.checked.references {
+            for Awaited { reference, path, location, .. } in &candidate.checked.references {
                 match resolvers.get(reference.scheme.as_str()) {
                     Some(resolver) => {
                         deferred.push(Deferred {
@@ -337,7 +337,7 @@ impl<'c> Resolver<'c> {
                             ),
                         )
                         .at(location.as_ref())
-                        .in_path(format!("{}.config", candidate.entry.path));
+                        .in_path(path);
                         if let Some(left_out) = self.left_out.iter().find(|it| it.id == reference.scheme) {
                             diagnostic = diagnostic.related(
                                 format!("`{}` is left out for `{}`", left_out.id, left_out.winner),
@@ -351,8 +351,12 @@ impl<'c> Resolver<'c> {
                         {
                             diagnostic = diagnostic
                                 .related(format!("`{}` is disabled here", entry.id()), entry.location.as_ref());
-                        } else if let Some(near) = nearest(&reference.scheme, schemes()) {
-                            diagnostic = diagnostic.help(format!("did you mean `${{{near}:{}}}`?", reference.key));
+                        } else {
+                            if let Some(near) = nearest(&reference.scheme, schemes()) {
+                                diagnostic = diagnostic.help(format!("did you mean `${{{near}:{}}}`?", reference.key));
+                            }
+                            let help = format!("add a plugin of type `security` that runs as `{}`", reference.scheme);
+                            diagnostic = diagnostic.help(help);
                         }
                         found.push(diagnostic.help(format!("a reference begins with one of {}", listing(schemes()))));
                     }

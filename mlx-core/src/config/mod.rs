@@ -26,7 +26,7 @@ pub use meta::{
 };
 pub(crate) use outline::Outline;
 pub use pattern::{Pattern, Text};
-pub use reader::{Absent, DefaultOverride, Fields, Place, Reader, Resolved};
+pub use reader::{Absent, Awaited, DefaultOverride, Fields, Place, Reader, Resolved};
 #[doc(hidden)]
 pub use scalars::{written_duration, written_size};
 pub use secret::Secret;

@@ -1,6 +1,6 @@
 //! Reads a value tree into typed values, collecting every mistake on the way.
 
-use super::{Bounds, ConfigValue, Field, Length, Limit, Meta, Pattern, REDACTED, Ranged, Text};
+use super::{Bounds, Choice, ConfigValue, Field, Length, Limit, Meta, Pattern, REDACTED, Ranged, Text};
 use crate::{
     diagnostics::{Code, Diagnostic, Location, listing, nearest, quoted},
     value::{Map, Node, Reference, Template, TemplateError, Value, Variables},
@@ -25,6 +25,26 @@ enum Stage {
 /// What plugins answered for the references that they resolve.
 pub type Resolved = HashMap<Reference, String>;
 
+/// A reference that a plugin has to answer before the settings can be read in full.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Awaited {
+    /// What to look up.
+    pub reference: Reference,
+    /// The configuration path of the setting.
+    pub path: String,
+    /// Where it was written; its text is not shown.
+    pub location: Option<Location>,
+}
+
+/// A whole number that its type does not hold, and how many diagnostics there were with the one about it.
+struct Outside {
+    what: String,
+    min: i128,
+    max: i128,
+    reported: usize,
+}
+
 /// The state of one reading: where it is, what it found, and how references are looked up.
 ///
 /// A reading never stops at the first mistake: `read` functions return `None` after reporting, and their callers
@@ -36,7 +56,8 @@ pub struct Reader<'a> {
     path: Path,
     secrets: u32,
     diagnostics: Vec<Diagnostic>,
-    references: Vec<(Reference, Option<Location>)>,
+    references: Vec<Awaited>,
+    outside: Option<Outside>,
 }
 
 /// The way to the value being read. A reading that finds no mistake allocates nothing for it.
@@ -241,6 +262,7 @@ impl<'a> Reader<'a> {
             secrets: 0,
             diagnostics: Vec::new(),
             references: Vec::new(),
+            outside: None,
         }
     }
 
@@ -266,7 +288,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Ends a planning reading: what was found, and the references that plugins have to answer.
-    pub fn into_parts(self) -> (Vec<Diagnostic>, Vec<(Reference, Option<Location>)>) {
+    pub fn into_parts(self) -> (Vec<Diagnostic>, Vec<Awaited>) {
         (self.diagnostics, self.references)
     }
 
@@ -350,7 +372,11 @@ impl<'a> Reader<'a> {
         for reference in template.references().filter(|reference| reference.needs_plugin()) {
             answers.insert(reference.clone(), String::new());
             // What surrounds the reference may be a part of the secret.
-            self.references.push((reference.clone(), node.location.clone().map(Location::without_text)));
+            self.references.push(Awaited {
+                reference: reference.clone(),
+                path: self.path(),
+                location: node.location.clone().map(Location::without_text),
+            });
         }
         match template.render(self.variables, &answers) {
             // A text without references, only escapes, can be checked now.
@@ -425,12 +451,19 @@ impl<'a> Reader<'a> {
             TemplateError::MissingVariable(name) => {
                 Diagnostic::error(Code::MissingVariable, format!("the environment variable `{name}` is not set"))
                     .at(at)
-                    .help(format!("set it, or give a default: `${{env:{name}:-value}}`"))
+                    .help(match self.is_secret() {
+                        // It would be in the file.
+                        true => "set it".to_owned(),
+                        false => format!("set it, or give a default: `${{env:{name}:-value}}`"),
+                    })
             }
             TemplateError::MissingFile(path, why) => {
-                Diagnostic::error(Code::MissingFile, format!("cannot read the file `{path}`: {why}"))
-                    .at(at)
-                    .help(format!("check the path, or give a default: `${{file:{path}:-value}}`"))
+                Diagnostic::error(Code::MissingFile, format!("cannot read the file `{path}`: {why}")).at(at).help(
+                    match self.is_secret() {
+                        true => "check the path".to_owned(),
+                        false => format!("check the path, or give a default: `${{file:{path}:-value}}`"),
+                    },
+                )
             }
             TemplateError::Unresolved(reference) if self.stage == Stage::Start => {
                 Diagnostic::error(Code::SecretUnavailable, format!("`{reference}` was not resolved")).at(at)
@@ -705,10 +738,39 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Reports a whole number that its type does not hold.
+    pub(super) fn outside(&mut self, what: String, min: i128, max: i128, location: Option<&Location>) {
+        self.error(Code::OutOfRange, format!("{what} is out of range: expected {min} to {max}"), location);
+        self.outside = Some(Outside { what, min, max, reported: self.diagnostics.len() });
+    }
+
+    /// Has the message about a number that its type does not hold ask for what its field takes as well.
+    fn narrow<N: Limit>(&mut self, place: Place<'_>, bounds: &Bounds<N>) {
+        let whole = |end: Option<N>| match end.and_then(Limit::number) {
+            Some(Choice::Integer(end)) => Some(end),
+            _ => None,
+        };
+        let Some(Outside { what, min, max, .. }) =
+            self.outside.take().filter(|outside| outside.reported == self.diagnostics.len())
+        else {
+            return;
+        };
+        let path = match place.key {
+            Some(key) => self.nested(key, |cx| cx.path()),
+            None => self.path(),
+        };
+        let min = whole(bounds.min).map_or(min, |least| least.max(min));
+        let max = whole(bounds.max).map_or(max, |most| (most - i128::from(bounds.exclusive)).min(max));
+        if let Some(diagnostic) = self.diagnostics.last_mut().filter(|last| last.path.as_deref() == Some(&path)) {
+            diagnostic.message = format!("{what} is out of range: expected {min} to {max}");
+        }
+    }
+
     /// Checks a number against the range of its field.
     #[inline(never)]
     pub fn range<T: Ranged>(&mut self, place: Place<'_>, value: &Option<T>, bounds: &Bounds<T::Number>) {
-        let Some(number) = value.as_ref().and_then(Ranged::number) else { return };
+        let Some(value) = value else { return self.narrow(place, bounds) };
+        let Some(number) = value.number() else { return };
         if !bounds.contains(number) {
             let number =
                 if T::SECRET || self.is_secret() { "the value".to_owned() } else { format!("`{}`", number.show()) };

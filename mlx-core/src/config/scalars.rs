@@ -66,7 +66,7 @@ fn integer(node: &Node, cx: &mut Reader<'_>, min: i128, max: i128) -> Option<i12
         return Some(number);
     }
     let what = if cx.is_secret() { "the value".to_owned() } else { format!("`{number}`") };
-    cx.error(Code::OutOfRange, format!("{what} is out of range: expected {min} to {max}"), node.location.as_ref());
+    cx.outside(what, min, max, node.location.as_ref());
     None
 }
 

@@ -3,7 +3,7 @@
 use super::{start, step, stop};
 use crate::{
     composition::{START_TIMEOUT, STOP_TIMEOUT},
-    config::Resolved,
+    config::{Awaited, Resolved},
     diagnostics::{Code, Diagnostic, Error, Result, listing},
     handle::{Handle, Instance, Slot},
     plugin::{Declared, InitContext, Plugin, PluginKind, PluginMetadata},
@@ -38,7 +38,7 @@ impl Registry {
         let config = Node::from(config);
         let checked = registration.check(&config, &System, "");
         let mut found = checked.diagnostics;
-        for (reference, _) in checked.references {
+        for Awaited { reference, .. } in checked.references {
             found.push(
                 Diagnostic::error(
                     Code::BadReference,

@@ -174,9 +174,9 @@ impl StepError {
                     ),
                     Code::StopFailed => diagnostic
                         .help("see whether it left something behind; everything else was stopped all the same"),
-                    Code::SecretUnavailable => diagnostic.help(format!(
-                        "store it in `{who}`, correct its name, or give a default after `:-` in the reference"
-                    )),
+                    Code::SecretUnavailable => {
+                        diagnostic.help(format!("store it in `{who}`, or correct its name in the reference"))
+                    }
                     _ => diagnostic,
                 }
             }

@@ -23,6 +23,34 @@ use std::{
     sync::{Arc, LazyLock, OnceLock},
 };
 
+/// The plugins of the crate `mlx-plugins`, each by its feature: type and name, with dashes. A program that lacks one is
+/// told where it is.
+#[doc(hidden)]
+pub const SHIPPED: &[&str] = &[
+    "configuration-files",
+    "data-processor-sql",
+    "data-source-files",
+    "data-source-snowflake",
+    "data-source-sqlite",
+    "experiment-tracker-jsonl",
+    "experiment-tracker-local",
+    "experiment-tracker-mlflow",
+    "feature-store-local",
+    "llm-provider-openai",
+    "llm-provider-scripted",
+    "ml-platform-local",
+    "ml-trainer-smartcore",
+    "model-registry-local",
+    "model-registry-mlflow",
+    "model-server-local",
+    "monitoring-prometheus",
+    "plugin-system-local",
+    "security-api-keys",
+    "serving-platform-http",
+    "vector-database-local",
+    "workflow-engine-local",
+];
+
 /// The plugins known to a program, sorted by type and name. It never changes once it is built; a clone is the same
 /// registry.
 #[derive(Clone, Debug)]
@@ -229,6 +257,13 @@ impl Registry {
             }
             None => diagnostic.help(format!("this program has no plugin of type `{kind}`")),
         };
+        let feature = format!("{kind}-{name}").replace('_', "-");
+        if SHIPPED.contains(&feature.as_str()) {
+            return diagnostic.help(format!(
+                "the crate `mlx-plugins` has it: enable its feature `{feature}` in Cargo.toml, and add \
+                 `mlx_core::link!(mlx_plugins);` to the program"
+            ));
+        }
         diagnostic.help(
             "a crate in Cargo.toml is only linked when code names it: if the plugin is in one, \
              add `mlx_core::link!(that_crate);` to the program and enable the crate's feature for the plugin",

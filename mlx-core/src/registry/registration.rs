@@ -1,11 +1,11 @@
 //! The record that `#[mlx_plugin]` leaves in the binary.
 
 use crate::{
-    config::{ConfigValue, PluginConfig, Reader, Resolved},
-    diagnostics::{Diagnostic, Location, Result},
+    config::{Awaited, ConfigValue, PluginConfig, Reader, Resolved},
+    diagnostics::{Diagnostic, Result},
     handle::Instance,
     plugin::{Declared, InitContext, Plugin, PluginMetadata, instance_of},
-    value::{Node, Reference, Variables},
+    value::{Node, Variables},
 };
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use std::{fmt, future::Future, pin::Pin};
@@ -19,7 +19,7 @@ pub struct Checked {
     /// Mistakes and warnings.
     pub diagnostics: Vec<Diagnostic>,
     /// References to secrets that other plugins resolve, and where they stand.
-    pub references: Vec<(Reference, Option<Location>)>,
+    pub references: Vec<Awaited>,
     /// The settings as they will be, defaults included and secrets redacted. `None` when they cannot be known
     /// before the start, because a secret is looked up then.
     pub effective: Option<serde_json::Value>,

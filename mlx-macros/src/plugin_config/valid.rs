@@ -1,7 +1,7 @@
 //! What the parsed attributes may not say, one rule a function.
 
 use proc_macro2::Span;
-use syn::{Expr, ExprLit, Lit, spanned::Spanned};
+use syn::{Expr, ExprLit, Lit, Type, spanned::Spanned};
 
 use super::attr::{Attr, Container, Data, Default, Field, Name, OneOf, Range, Shape, Variant};
 use crate::{
@@ -333,6 +333,12 @@ fn defaults_pass_their_checks(field: &Field<'_>, errors: &Errors) {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
         _ => None,
     };
+    if let (Some(text), Type::Path(path)) = (&text, field.ty)
+        && let Some(ty) = path.path.get_ident().map(ToString::to_string)
+        && let Some(no_text) = no_text(&ty, text)
+    {
+        errors.on(default, format!("`{}` is a `{ty}`: {no_text}", field.name.text));
+    }
     let outside = |value: f64, Range { min, max, exclusive }: &Range| {
         let above = min.as_ref().and_then(number).is_some_and(|min| value < min);
         let max = max.as_ref().and_then(number);
@@ -359,6 +365,22 @@ fn defaults_pass_their_checks(field: &Field<'_>, errors: &Errors) {
     if !known {
         errors.on(default, "the default is not among the values of `one_of`");
     }
+}
+
+/// What to write instead of a text for a type that takes none; `None` for any other type.
+fn no_text(ty: &str, text: &str) -> Option<String> {
+    let text = text.trim();
+    let (fits, example) = match ty {
+        "bool" => (text.parse::<bool>().is_ok(), "true"),
+        "f32" | "f64" => (text.contains('.') && text.parse::<f64>().is_ok(), "1.0"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => (text.parse::<u64>().is_ok(), "1"),
+        "i8" | "i16" | "i32" | "i64" | "isize" => (text.parse::<i64>().is_ok(), "1"),
+        _ => return None,
+    };
+    Some(match fits {
+        true => format!("write `{text}`, without quotation marks"),
+        false => format!("a text is none; write something like `{example}`"),
+    })
 }
 
 /// Every attribute that is given, and where.
