@@ -98,7 +98,7 @@ pub fn merge(
     }
 }
 
-/// Where what the user made of the entry begins in the text, as [`merge`] finds it; `None` where it is not clear, or gone.
+/// Where what the user made of the entry begins in the text, as [`merge()`] finds it; `None` where it is not clear, or gone.
 ///
 /// # Errors
 /// As of [`remove`].
