@@ -1,8 +1,12 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    Args, Parser, Subcommand, ValueEnum, ValueHint,
+    builder::StyledStr,
+    error::{ContextKind, ContextValue, ErrorKind},
+};
 use clap_complete::Shell;
-use std::path::PathBuf;
+use std::{ffi::OsString, path::PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -220,6 +224,9 @@ pub(crate) enum CatalogCommand {
         /// Its folder [default: the one that comes with mlx]
         #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
         folder: Option<PathBuf>,
+        /// First record what the samples are rendered as now, and write registry.json anew if there is one
+        #[arg(long, requires = "folder")]
+        write: bool,
     },
     /// Make each sample in a project of its own, and compile and test it
     Test {
@@ -230,4 +237,21 @@ pub(crate) enum CatalogCommand {
         #[arg(long = "only", value_name = "COMPONENT")]
         only: Vec<String>,
     },
+}
+
+/// An error of clap, with what is better advice: `mlx add api-serving --port 9000` means a setting of the component.
+pub(crate) fn hinted(mut error: clap::Error, given: &[OsString]) -> clap::Error {
+    let is_add = given.iter().skip(1).any(|word| word == "add");
+    if error.kind() == ErrorKind::UnknownArgument
+        && is_add
+        && error.get(ContextKind::SuggestedArg).is_none()
+        && let Some(ContextValue::String(option)) = error.get(ContextKind::InvalidArg)
+        && let Some(setting) = option.strip_prefix("--").filter(|name| !name.is_empty())
+    {
+        // The value is not shown: it may be a secret.
+        let tip =
+            format!("settings of a component are given with '--set': '--set {}=VALUE'", setting.replace('-', "_"));
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![StyledStr::from(tip)]));
+    }
+    error
 }

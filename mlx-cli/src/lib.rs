@@ -37,7 +37,8 @@ use std::{ffi::OsString, io::Write};
 ///
 /// Wrong usage, `--help` and `--version` end the process, as clap does.
 pub fn run(arguments: impl IntoIterator<Item = OsString>, out: &mut dyn Write, log: &mut dyn Write) -> Exit {
-    let arguments = Arguments::parse_from(arguments);
+    let given: Vec<OsString> = arguments.into_iter().collect();
+    let arguments = Arguments::try_parse_from(&given).unwrap_or_else(|error| arguments::hinted(error, &given).exit());
     let output = Output::new(&arguments.global, &mut *out, &mut *log);
     match commands::run(&arguments, output) {
         Ok(exit) => exit,

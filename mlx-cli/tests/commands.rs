@@ -282,7 +282,17 @@ fn a_typo_does_nothing() {
         (&["add", "data-source", "--name=../x"], 1, &["MLX0149"]),
         (&["add", "data-source", "--name", &long], 1, &["has 300 characters"]),
         (&["update", "--continue"], 1, &["MLX0157"]),
-        (&["-C", "absent", "status"], 1, &["MLX0140"]),
+        (&["-C", "absent", "status"], 1, &["MLX0001", "there is no folder `absent`"]),
+        (&["info", "snowflake"], 1, &["the request has 1 error", "did you mean `data-sources/snowflake`?"]),
+        (&["add", "snowflak"], 1, &["did you mean `data-sources/snowflake`?"]),
+        (&["info", "jsonl-or-so-it-seems"], 1, &["the components are `api-serving`"]),
+        (&["add", "api-serving", "--port", "9000"], 2, &["'--set port=VALUE'"]),
+        (&["add", "api-serving", "--set", "port=abc"], 1, &["expected an integer, found the string \"abc\""]),
+        (
+            &["add", "plugin-registry", "--plugin-type=ml_platform"],
+            1,
+            &["`--name` with `databricks`, `local`, `outerbounds`, `sagemaker`"],
+        ),
     ] {
         place.mlx(arguments).ends(code).says(parts);
         if code == 1 {
@@ -291,6 +301,61 @@ fn a_typo_does_nothing() {
         }
     }
     assert_eq!(place.all(), before);
+}
+
+#[test]
+fn samples_of_a_catalogue_of_ones_own_are_recorded() {
+    let place = Place::new();
+    place.catalogue("own", "1.0.0", FIRST);
+    place.write("own/till/samples/shop.json", r#"{"title": "Shop"}"#);
+    place.write("own/till/samples/shop/src/old.rs", "");
+    place.write("own/registry.json", r#"{"version": 1, "components": []}"#);
+    let ran = place.mlx(&["catalog", "check", "own"]).ends(1);
+    ran.says(&["MLX0138", "record it: `mlx catalog check DIR --write`"]);
+    let written = place.json(&["catalog", "check", "own", "--write"], 0);
+    assert_eq!(
+        written["written"],
+        json!(["till/samples/shop/src/till.rs", "till/samples/shop/src/old.rs", "registry.json"])
+    );
+    assert!(place.text("own/till/samples/shop/src/till.rs").starts_with("//! Shop\n"));
+    assert!(!place.at("own/till/samples/shop/src/old.rs").exists());
+    place.mlx(&["catalog", "check", "own"]).ends(0).says(&["1 component, no mistakes"]);
+    assert_eq!(place.json(&["catalog", "check", "own", "--write"], 0)["written"], json!([]));
+    // What cannot be rendered changes nothing.
+    place.write("own/till/samples/wrong.json", r#"{"titel": "Shop"}"#);
+    place.write("own/till/templates/till.rs.template", SECOND);
+    let before = place.all();
+    place.mlx(&["catalog", "check", "own", "--write"]).ends(1).says(&["titel", "did you mean `title`?"]);
+    assert_eq!(place.all(), before);
+    place.mlx(&["catalog", "check", "--write"]).ends(2);
+}
+
+/// The files of a Markdown text that follow a comment `<!-- catalogue: PATH -->`.
+fn catalogue_of(markdown: &str) -> BTreeMap<&str, String> {
+    let mut files = BTreeMap::new();
+    for part in markdown.split("<!-- catalogue: ").skip(1) {
+        let (path, rest) = part.split_once(" -->").unwrap();
+        let mut lines = rest.lines().skip_while(|line| !line.starts_with("```")).skip(1);
+        let text: String = lines.by_ref().take_while(|line| *line != "```").map(|line| format!("{line}\n")).collect();
+        assert!(files.insert(path, text).is_none(), "{path}");
+    }
+    files
+}
+
+#[test]
+fn the_component_of_the_documentation_works_as_it_stands_there() {
+    let place = Place::with_shop();
+    let files = catalogue_of(include_str!("../../docs/components.md"));
+    assert_eq!(files.len(), 4, "{files:#?}");
+    for (path, text) in files {
+        place.write(&format!("company/{path}"), &text);
+    }
+    place.mlx(&["catalog", "check", "company", "--write"]).ends(0).says(&["1 component, no mistakes"]);
+    assert_eq!(place.json(&["catalog", "check", "company"], 0)["diagnostics"], json!([]));
+    place.mlx(&["--catalog", "company", "add", "greeting", "--set", "loud=true", "--set", "word=Hi"]).ends(0);
+    assert!(place.text("shop/platform.yaml").contains("name: polite\n    config:\n      word: \"Hi\"\n"));
+    assert!(place.text("shop/src/platform/plugins/polite.rs").contains("greeting.to_uppercase()"));
+    place.mlx(&["verify"]).ends(0);
 }
 
 #[test]

@@ -801,7 +801,7 @@ fn answers_are_checked() {
         ),
         ("ident", json!("match"), "`match` is not an identifier of Rust that is no keyword, such as `events`"),
         ("port", json!(0), "0 is no port: a port is between 1 and 65535"),
-        ("port", json!("80"), "expected an integer, found a string"),
+        ("port", json!("80"), "expected an integer, found the string \"80\""),
         ("size", json!("lrage"), "unknown value `lrage`"),
         ("url", json!("javascript:alert(1)"), "`javascript:alert(1)` is not a URL, such as `https://example.com`"),
         ("range", json!("latest"), "`latest` is not a requirement of a version, such as `^1.2`"),

@@ -42,19 +42,7 @@ fn what_is_embedded_is_what_is_there() {
 fn an_author_has_nothing_to_mend() {
     let catalogue = Catalogue::open_unrecorded(root()).unwrap();
     if std::env::var_os("MLX_WRITE_SAMPLES").is_some() {
-        for component in catalogue.components() {
-            for (name, sample) in component.samples().unwrap() {
-                let folder = root().join(&component.name).join("samples").join(name);
-                if folder.exists() {
-                    fs::remove_dir_all(&folder).unwrap();
-                }
-                for (path, text) in catalogue.render_sample(component, &sample).unwrap() {
-                    let path = folder.join(path);
-                    fs::create_dir_all(path.parent().unwrap()).unwrap();
-                    fs::write(path, text).unwrap();
-                }
-            }
-        }
+        catalogue.record_samples(root()).unwrap();
     }
     let found = Catalogue::open_unrecorded(root()).unwrap().check();
     let errors: Vec<_> = found.iter().filter(|found| found.is_error()).map(ToString::to_string).collect();

@@ -13,7 +13,7 @@ use std::{borrow::Cow, path::Path, process::Stdio};
 
 pub(super) fn run(session: &mut Session<'_>, command: &CatalogCommand) -> Result<Exit> {
     match command {
-        CatalogCommand::Check { folder } => check(session, folder.as_deref()),
+        CatalogCommand::Check { folder, write } => check(session, folder.as_deref(), *write),
         CatalogCommand::Test { folder, only } => test(session, folder.as_deref(), only),
     }
 }
@@ -25,7 +25,29 @@ fn open(session: &Session<'_>, folder: Option<&Path>) -> Result<Cow<'static, Cat
     }
 }
 
-fn check(session: &mut Session<'_>, folder: Option<&Path>) -> Result<Exit> {
+/// Records the samples of the catalogue in a folder, and its `registry.json` if it has one. Returns the files that were
+/// written or removed.
+fn record(folder: &Path) -> Result<Vec<String>> {
+    let mut changed = Catalogue::open_unrecorded(folder)?.record_samples(folder)?;
+    let path = folder.join("registry.json");
+    if path.symlink_metadata().is_ok_and(|found| found.is_file()) {
+        let registry = Catalogue::open_unrecorded(folder)?.registry();
+        if std::fs::read(&path).context("reading registry.json")? != registry.as_bytes() {
+            std::fs::write(&path, registry).context("writing registry.json")?;
+            changed.push("registry.json".to_owned());
+        }
+    }
+    Ok(changed)
+}
+
+fn check(session: &mut Session<'_>, folder: Option<&Path>, write: bool) -> Result<Exit> {
+    let written = match folder.filter(|_| write) {
+        Some(folder) => Some(record(&session.folder()?.join(folder))?),
+        None => None,
+    };
+    for path in written.iter().flatten() {
+        session.output.say(format_args!("wrote {path}"));
+    }
     let catalogue = open(session, folder)?;
     let found = catalogue.check();
     let errors = found.iter().filter(|diagnostic| diagnostic.is_error()).count();
@@ -33,14 +55,19 @@ fn check(session: &mut Session<'_>, folder: Option<&Path>) -> Result<Exit> {
     if session.output.json {
         let list: Vec<_> = found.iter().map(mlx_core::Diagnostic::to_json).collect();
         let status = if errors == 0 { "done" } else { "failed" };
-        session.output.document("catalog", status, json!({"components": components, "diagnostics": list}))?;
+        let mut fields = json!({"components": components, "diagnostics": list});
+        if let Some(written) = written {
+            fields["written"] = json!(written);
+        }
+        session.output.document("catalog", status, fields)?;
         return Ok(if errors == 0 { Exit::Done } else { Exit::Failed });
     }
     if errors > 0 {
         return Err(Error::from_diagnostics("the catalogue", found));
     }
     session.output.warn(&found);
-    session.output.say(format_args!("{components} components, no mistakes"));
+    let plural = if components == 1 { "" } else { "s" };
+    session.output.say(format_args!("{components} component{plural}, no mistakes"));
     Ok(Exit::Done)
 }
 

@@ -55,12 +55,12 @@ fn pairs(set: &[String]) -> Result<BTreeMap<String, String>> {
             found.push(Diagnostic::error(Code::BadAnswer, format!("`{}` is set twice", key.trim().escape_debug())));
         }
     }
-    if found.is_empty() { Ok(pairs) } else { Err(Error::from_diagnostics("the answers", found)) }
+    if found.is_empty() { Ok(pairs) } else { Err(Error::from_diagnostics("the request", found)) }
 }
 
 /// A file of answers: a mapping, in whichever of the formats its ending names.
 fn file(path: &Path) -> Result<BTreeMap<String, JsonValue>> {
-    let subject = format!("the answers of {}", path.display());
+    let subject = format!("the file of answers {}", path.display());
     if std::fs::metadata(path).with_context(|| format!("reading {subject}"))?.len() > LARGEST {
         return Err(Error::invalid(format!("{} has more than {LARGEST} bytes", path.display())));
     }

@@ -20,7 +20,7 @@ use crate::{
 };
 use catalogues::Catalogues;
 use mlx_components::catalogue::Catalogue;
-use mlx_core::{Context, Result, json};
+use mlx_core::{Context, Diagnostic, Error, ErrorKind, Result, diagnostics::Code, json};
 use std::{
     borrow::Cow,
     io,
@@ -40,6 +40,10 @@ impl Session<'_> {
     fn folder(&self) -> Result<PathBuf> {
         let folder = self.global.directory.clone().unwrap_or_else(|| PathBuf::from("."));
         let shown = folder.display().to_string();
+        if !folder.is_dir() {
+            let found = Diagnostic::error(Code::Unreadable, format!("there is no folder `{shown}`"));
+            return Err(Error::from_diagnostics("the request", vec![found]).with_kind(ErrorKind::NotFound));
+        }
         std::path::absolute(folder).with_context(|| format!("the folder {shown}"))
     }
 

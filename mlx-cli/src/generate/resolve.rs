@@ -238,11 +238,16 @@ impl<'c, 'l> Resolver<'c, 'l> {
         let Some(kind) = kind else { return Ok(None) };
         let default = component.plugin.as_ref().and_then(|plugin| plugin.name.as_ref());
         let Some(name) = request.name.clone().or_else(|| default.map(ToString::to_string)) else {
-            let variants: Vec<&str> =
-                self.catalogue.variants(component).filter_map(|v| Some(v.name.split_once('/')?.1)).collect();
+            let makes =
+                |variant: &&Component| variant.generates_plugin_types.iter().any(|makes| makes.as_str() == kind);
+            let last = |variant: &'c Component| Some(variant.name.split_once('/')?.1);
+            let variants: Vec<&str> = self.catalogue.variants(component).filter(makes).filter_map(last).collect();
+            let known: Vec<&str> = self.catalogue.components().filter(makes).filter_map(last).collect();
             let mut help = vec!["give it one with `--name NAME`".to_owned()];
             if !variants.is_empty() {
                 help.push(format!("or take a variant with `--plugin-type`: {}", listing(variants)));
+            } else if !known.is_empty() {
+                help.push(format!("the catalogue has some: `--name` with {}", listing(known)));
             }
             self.report(Code::MissingAnswer, format!("a plugin of type `{kind}` needs a name"), help);
             return Err(());

@@ -230,7 +230,7 @@ impl Lock {
         }
         let text = toml_edit::ser::to_string_pretty(&sorted).map_err(|e| {
             let message = format!("an answer cannot be kept in `mlx.lock`: {e}");
-            Error::from_diagnostics("the answers", vec![Diagnostic::error(Code::BadAnswer, message)])
+            Error::from_diagnostics("the request", vec![Diagnostic::error(Code::BadAnswer, message)])
         })?;
         Ok(format!("{HEADER}{text}"))
     }

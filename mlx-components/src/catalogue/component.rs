@@ -412,7 +412,7 @@ impl Component {
             }
         }
         if !found.is_empty() {
-            return Err(Error::from_diagnostics(format_args!("the answers for `{}`", self.name), found));
+            return Err(Error::from_diagnostics(format_args!("what is answered for `{}`", self.name), found));
         }
         let value = |name: &str, variable: &Variable| {
             given.get(name).or(variable.default.as_ref()).cloned().unwrap_or_default()

@@ -124,17 +124,36 @@ impl Catalogue {
                 .component()
                 .map_err(|found| Error::from_diagnostics(format_args!("the component `{name}`"), found.to_vec()));
         }
-        let known = || self.components.keys().chain(self.aliases.keys()).map(String::as_str);
         let found = Diagnostic::error(
             Code::UnknownComponent,
             format!("there is no component {}", quoted(&name.escape_debug().to_string())),
         );
-        let found = match nearest(name, known()) {
-            Some(near) => found.help(format!("did you mean `{near}`?")),
-            None => found,
+        let found = match &self.meant(name)[..] {
+            [] => {
+                let names = self.components.keys().map(String::as_str).filter(|name| !name.contains('/'));
+                found.help(format!("the components are {}", listing(names)))
+            }
+            [near] => found.help(format!("did you mean `{near}`?")),
+            several => found.help(format!("did you mean one of {}?", listing(several.iter().copied()))),
         };
-        let found = found.help(format!("the components are {}", listing(self.components.keys().map(String::as_str))));
-        Err(Error::from_diagnostics("the catalogue", vec![found]).with_kind(ErrorKind::NotFound))
+        Err(Error::from_diagnostics("the request", vec![found]).with_kind(ErrorKind::NotFound))
+    }
+
+    /// Names that may have been meant by one that no component has: `data-sources/snowflake` by `snowflake`.
+    fn meant(&self, name: &str) -> Vec<&str> {
+        let variants = || self.components.keys().filter_map(|name| Some((name.as_str(), name.rsplit_once('/')?.1)));
+        let called = |wanted: &str| -> Vec<&str> {
+            variants().filter(|(_, last)| *last == wanted).map(|(name, _)| name).collect()
+        };
+        let exact = called(name);
+        if !exact.is_empty() {
+            return exact;
+        }
+        let known = self.components.keys().chain(self.aliases.keys()).map(String::as_str);
+        if let Some(near) = nearest(name, known) {
+            return vec![near];
+        }
+        nearest(name, variants().map(|(_, last)| last)).map(called).unwrap_or_default()
     }
 
     fn look_up(&self, name: &str) -> Option<&Entry> {

@@ -365,7 +365,7 @@ struct Entry {
     files: BTreeMap<String, Located<String>>,
 }
 
-const STALE: &str = "if the change was meant, write `registry.json` anew";
+const STALE: &str = "if the change was meant, record it: `mlx catalog check DIR --write`";
 
 impl Registry {
     /// Reports where the files are not those that the index records.

@@ -2,12 +2,12 @@
 
 use super::{Catalogue, Component, render};
 use mlx_core::{
-    Diagnostic, Error, JsonValue, PluginConfig, Result,
+    Context, Diagnostic, Error, JsonValue, PluginConfig, Result,
     config::{ConfigValue, Reader},
     diagnostics::{Code, Source},
     json,
 };
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
 
 /// A sample: `samples/NAME.json`, whose files are below `samples/NAME`. The file holds the answers, and what begins with `$` is about
 /// the project around them.
@@ -55,7 +55,7 @@ impl Component {
         }
         match found.is_empty() {
             true => Ok(samples),
-            false => Err(Error::from_diagnostics(format_args!("the samples of `{}`", self.name), found)),
+            false => Err(Error::from_diagnostics(format_args!("the component `{}`", self.name), found)),
         }
     }
 }
@@ -107,6 +107,47 @@ impl Catalogue {
         Ok(files)
     }
 
+    /// Records the samples anew: writes what each is rendered as below `samples/NAME`, in the folder that the catalogue was
+    /// opened from, and removes what is not rendered any more. Nothing is written unless all of them can be rendered. Returns
+    /// the files that were written or removed, relative to the folder.
+    ///
+    /// # Errors
+    /// What is wrong with the samples, or cannot be rendered; a failure of the file system.
+    pub fn record_samples(&self, folder: &Path) -> Result<Vec<String>> {
+        let whole = Catalogue::embedded()?.overlaid(self.clone());
+        let mut rendered = Vec::new();
+        for component in self.components() {
+            for (name, sample) in component.samples()? {
+                let files = whole
+                    .render_sample(component, &sample)
+                    .map_err(|error| error.context(format!("the sample `{name}` of `{}`", component.name)))?;
+                rendered.push((component, format!("samples/{name}/"), files));
+            }
+        }
+        let mut changed = Vec::new();
+        for (component, prefix, files) in rendered {
+            let recorded = |path: &str| component.file(path).map(|source| source.text());
+            for (path, text) in &files {
+                let path = format!("{prefix}{path}");
+                if recorded(&path) == Some(text) {
+                    continue;
+                }
+                let shown = format!("{}/{path}", component.name);
+                let at = folder.join(&shown);
+                let written = at.parent().map_or(Ok(()), fs::create_dir_all).and_then(|()| fs::write(&at, text));
+                written.with_context(|| format!("writing {}", at.display()))?;
+                changed.push(shown);
+            }
+            let is_stale = |path: &&str| path.strip_prefix(&prefix).is_some_and(|path| !files.contains_key(path));
+            for path in component.files().map(|(path, _)| path).filter(is_stale) {
+                let shown = format!("{}/{path}", component.name);
+                fs::remove_file(folder.join(&shown)).with_context(|| format!("removing {shown}"))?;
+                changed.push(shown);
+            }
+        }
+        Ok(changed)
+    }
+
     /// Reports where samples are not rendered as they are recorded.
     pub(super) fn check_samples(&self, component: &Component, found: &mut Vec<Diagnostic>) {
         let samples = match component.samples() {
@@ -133,7 +174,7 @@ impl Catalogue {
                 .collect();
             let mut refuse = |message: String| {
                 let refused = Diagnostic::error(Code::ContentMismatch, message).at(place.as_ref());
-                found.push(refused.help("if the change was meant, record the sample again"));
+                found.push(refused.help("if the change was meant, record it: `mlx catalog check DIR --write`"));
             };
             for (path, text) in &files {
                 match recorded.get(path.as_str()) {

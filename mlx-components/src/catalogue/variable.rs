@@ -383,12 +383,12 @@ fn check_type(kind: VariableKind, value: &JsonValue) -> Result<(), Box<Diagnosti
         return Ok(());
     }
     let found = match value {
-        JsonValue::Null => "null",
-        JsonValue::Bool(_) => "a boolean",
-        JsonValue::Number(_) => "a number",
-        JsonValue::String(_) => "a string",
-        JsonValue::Array(_) => "a list",
-        JsonValue::Object(_) => "a mapping",
+        JsonValue::Null => "null".to_owned(),
+        JsonValue::Bool(_) => "a boolean".to_owned(),
+        JsonValue::Number(_) => "a number".to_owned(),
+        JsonValue::String(text) => format!("the string {:?}", text.chars().take(60).collect::<String>()),
+        JsonValue::Array(_) => "a list".to_owned(),
+        JsonValue::Object(_) => "a mapping".to_owned(),
     };
     Err(Box::new(Diagnostic::error(Code::WrongType, format!("expected {}, found {found}", kind.with_article()))))
 }
