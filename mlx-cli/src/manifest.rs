@@ -4,6 +4,7 @@
 //! normalise (line endings, spaces, the places of comments in lists) is never touched.
 
 use crate::{
+    merge,
     position::{location, one_line},
     project::ProjectPath,
 };
@@ -191,6 +192,27 @@ pub fn release(path: &ProjectPath, text: &str, section: Section, name: &str) -> 
     Ok(Some(edited))
 }
 
+/// The text without the tables of dependencies that have nothing in them and that `base` does not have.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub(crate) fn without_empty_tables(path: &ProjectPath, mut text: String, base: &str) -> Result<String> {
+    let had = parse(path, &Source::new(path.as_str(), Arc::from(base)))?;
+    for section in [Section::Normal, Section::Dev, Section::Build] {
+        let source = Source::new(path.as_str(), Arc::from(text.as_str()));
+        let document = parse(path, &source)?;
+        let empty = document.get(section.key()).and_then(Item::as_table).filter(|table| table.is_empty());
+        let Some(header) = empty.and_then(Table::span).filter(|_| had.get(section.key()).is_none()) else { continue };
+        let file = File { path, source: &source, text: &text, root: document.as_table() };
+        let line = file.line(header.start);
+        let before = text[..line.start].trim_end_matches(['\n', '\r']).len();
+        let gap =
+            file.line(before.saturating_sub(1)).end..file.line(header.end.saturating_sub(1).max(header.start)).end;
+        text.replace_range(gap, "");
+    }
+    Ok(text)
+}
+
 /// The lines of an entry, however many keys it has.
 fn leaf_lines(file: &File<'_>, key: &Key, item: &Item) -> Vec<Range<usize>> {
     match item.as_table() {
@@ -208,6 +230,9 @@ fn leaf_lines(file: &File<'_>, key: &Key, item: &Item) -> Vec<Range<usize>> {
 
 pub(crate) fn parse(path: &ProjectPath, source: &Arc<Source>) -> Result<Document<String>> {
     Document::parse(source.text().to_owned()).map_err(|e| {
+        if let Some(found) = merge::conflict_of_git(path.as_str(), source.text().as_bytes()) {
+            return Error::from_diagnostics(path, vec![found]);
+        }
         let place = e.span().map(|span| location(source, span));
         let found = Diagnostic::error(Code::BadManifest, one_line(e.message())).at(place.as_ref());
         Error::from_diagnostics(path, vec![found])

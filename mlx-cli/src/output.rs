@@ -53,6 +53,13 @@ impl<'w> Output<'w> {
         }
     }
 
+    /// Says what the user has to do something about, also when quiet.
+    pub(crate) fn insist(&mut self, line: impl std::fmt::Display) {
+        if !self.json {
+            let _ = self.log.write_all(format!("{line}\n").as_bytes());
+        }
+    }
+
     /// Whether what is done is said.
     pub(crate) fn speaks(&self) -> bool {
         !self.quiet && !self.json

@@ -1,10 +1,10 @@
 //! Removing a component, or a plugin made of one.
 
 use crate::{
-    generate, plugins_json,
+    generate, manifest, plugins_json,
     project::{Installed, ProjectPath, Tree},
     region,
-    status::{follow, locate},
+    status::{Located, follow, locate},
     update,
 };
 use mlx_core::{
@@ -12,7 +12,7 @@ use mlx_core::{
     diagnostics::{Code, listing, nearest},
     json,
 };
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a removal does.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,20 +44,31 @@ impl Removed {
 ///
 /// Files that are as they were generated are deleted. A file that was changed by hand is not: it is renamed to end in `.kept`, where
 /// no compiler looks at it. Entries in regions go if they are as they were, and crates if no other component has added them.
-/// `needs` names the components that an entry of the
-/// lock depends on.
+/// With a component go its plugins that were not asked for, and those that `came_with` it. `needs` names the components that an
+/// entry of the lock depends on.
 ///
 /// # Errors
-/// [`Code::NotInstalled`], with the nearest name; [`Code::StillNeeded`], with each that needs it; [`Code::UpdatePending`]; as of
-/// [`Tree::read`].
-pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec<String>) -> Result<Removed> {
+/// [`Code::NotInstalled`], with the nearest name; [`Code::StillNeeded`], with each that needs it, in an order in which they can be
+/// removed; [`Code::UpdatePending`]; as of [`Tree::read`].
+pub fn remove(
+    tree: &mut Tree<'_>,
+    name: &str,
+    needs: impl Fn(&Installed) -> Vec<String>,
+    came_with: impl Fn(&Installed) -> bool,
+) -> Result<Removed> {
     update::check_settled(tree.project())?;
     let located = locate(tree)?;
     let mut located = follow(tree, located);
     let gone = find(tree, name)?;
-    let rest: Vec<Installed> =
-        tree.lock().components.iter().filter(|installed| installed.id() != gone.id()).cloned().collect();
-    check_unneeded(&gone, &rest, &needs)?;
+    let comes_along = |other: &Installed, component: &Installed| {
+        component.instance.is_none()
+            && other.instance.is_some()
+            && other.component == component.component
+            && (!other.requested || came_with(other))
+    };
+    let (mut all, rest): (Vec<Installed>, Vec<Installed>) = (tree.lock().components.iter().cloned())
+        .partition(|installed| installed.id() == gone.id() || comes_along(installed, &gone));
+    check_unneeded(&gone, &rest, &needs, &comes_along)?;
     if gone.component == generate::PROJECT {
         let found = Diagnostic::error(Code::StillNeeded, format!("the project itself is made of `{}`", gone.id()))
             .help("to be rid of all of it, delete its folder");
@@ -65,6 +76,32 @@ pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec
     }
 
     let mut removed = Removed { id: gone.id(), ..Removed::default() };
+    all.sort_by_key(|one| one.id() != gone.id());
+    for one in &all {
+        if one.id() != gone.id() {
+            tree.note(format!("`{}`, which came with it, goes too", one.id()));
+        }
+        take_out(tree, one, &mut located, &mut removed)?;
+    }
+    crates(tree, &all, &rest, &located, &mut removed)?;
+    for one in &all {
+        mentions(tree, one)?;
+    }
+    tree.lock_mut().components.retain(|installed| !all.iter().any(|one| one.id() == installed.id()));
+    removed.unneeded = unneeded(&gone, &rest, &needs);
+    for name in &removed.unneeded {
+        tree.note(format!("nothing needs `{name}` any more: `mlx remove {name}`"));
+    }
+    Ok(removed)
+}
+
+/// Takes out the files and entries of one entry of the lock.
+fn take_out(
+    tree: &mut Tree<'_>,
+    gone: &Installed,
+    located: &mut BTreeMap<ProjectPath, Located>,
+    removed: &mut Removed,
+) -> Result<()> {
     let why = format!("remove {}", gone.id());
     for found in gone.files.iter().filter_map(|file| located.remove(&file.path)) {
         if found.content.is_none() {
@@ -95,24 +132,34 @@ pub fn remove(tree: &mut Tree<'_>, name: &str, needs: impl Fn(&Installed) -> Vec
             ),
         }
     }
-    unlist_plugins(tree, &gone, &why)?;
+    unlist_plugins(tree, gone, &why)
+}
+
+/// Takes out the crates that nothing else needs, and the tables of `Cargo.toml` that were made for them.
+fn crates(
+    tree: &mut Tree<'_>,
+    gone: &[Installed],
+    rest: &[Installed],
+    located: &BTreeMap<ProjectPath, Located>,
+    removed: &mut Removed,
+) -> Result<()> {
     let needed: BTreeSet<&String> = rest.iter().flat_map(|other| &other.dependencies).collect();
-    let released: Vec<String> = gone.dependencies.iter().filter(|name| !needed.contains(name)).cloned().collect();
+    let had: BTreeSet<&String> = gone.iter().flat_map(|one| &one.dependencies).collect();
+    let released: Vec<String> = had.difference(&needed).map(|name| (*name).clone()).collect();
     let manifest = ProjectPath::new(update::MANIFEST)?;
-    if let Some(text) = tree.read_text(&manifest)? {
-        let edited = update::release(&manifest, text.clone(), released.iter())?;
-        if edited != text {
-            tree.write(manifest, edited, why.clone());
-            removed.dependencies = released;
-        }
+    let Some(text) = tree.read_text(&manifest)? else { return Ok(()) };
+    let mut edited = update::release(&manifest, text.clone(), released.iter())?;
+    if edited == text {
+        return Ok(());
     }
-    mentions(tree, &gone)?;
-    tree.lock_mut().components.retain(|installed| installed.id() != gone.id());
-    removed.unneeded = unneeded(&gone, &rest, &needs);
-    for name in &removed.unneeded {
-        tree.note(format!("nothing needs `{name}` any more: `mlx remove {name}`"));
+    let base = located.get(&manifest).and_then(|found| found.base.as_deref());
+    if let Some(base) = base.and_then(|base| std::str::from_utf8(base).ok()) {
+        edited = manifest::without_empty_tables(&manifest, edited, base)?;
     }
-    Ok(removed)
+    let ids: Vec<String> = gone.iter().map(Installed::id).collect();
+    tree.write(manifest, edited, format!("remove {}", ids.join(", ")));
+    removed.dependencies = released;
+    Ok(())
 }
 
 fn find(tree: &Tree<'_>, name: &str) -> Result<Installed> {
@@ -135,26 +182,56 @@ fn find(tree: &Tree<'_>, name: &str) -> Result<Installed> {
     Err(Error::from_diagnostics("the project", vec![found]).with_kind(ErrorKind::NotFound))
 }
 
-fn check_unneeded(gone: &Installed, rest: &[Installed], needs: &impl Fn(&Installed) -> Vec<String>) -> Result<()> {
+fn check_unneeded(
+    gone: &Installed,
+    rest: &[Installed],
+    needs: &impl Fn(&Installed) -> Vec<String>,
+    comes_along: &impl Fn(&Installed, &Installed) -> bool,
+) -> Result<()> {
     // Another entry of the same component still gives what is needed.
     if gone.instance.is_some() && rest.iter().any(|other| other.component == gone.component) {
         return Ok(());
     }
-    let dependent = |other: &&Installed| {
-        (gone.instance.is_none() && other.component == gone.component) || needs(other).contains(&gone.component)
+    let dependent = |other: &Installed, on: &Installed| {
+        (on.instance.is_none() && other.instance.is_some() && other.component == on.component)
+            || (other.component != on.component && needs(other).contains(&on.component))
     };
-    let found: Vec<Diagnostic> = rest
-        .iter()
-        .filter(dependent)
-        .map(|other| {
-            let name = other.instance.as_deref().unwrap_or(&other.component);
-            Diagnostic::error(Code::StillNeeded, format!("`{}` needs `{}`", other.id(), gone.component))
-                .help(format!("remove it first: `mlx remove {name}`"))
-        })
-        .collect();
-    match found.is_empty() {
+    // Each with what it needs, and what needs that in turn.
+    let mut found: Vec<(&Installed, &Installed)> = Vec::new();
+    let mut at = 0;
+    let mut on = gone;
+    loop {
+        for other in rest.iter().filter(|other| dependent(other, on)) {
+            if !found.iter().any(|(known, _)| known.id() == other.id()) {
+                found.push((other, on));
+            }
+        }
+        match found.get(at) {
+            Some((next, _)) => on = next,
+            None => break,
+        }
+        at += 1;
+    }
+    // What goes with another one of the list is not to be removed for itself.
+    let listed: Vec<&Installed> = found.iter().map(|(other, _)| *other).collect();
+    found.retain(|(other, _)| !listed.iter().any(|component| comes_along(other, component)));
+    let mut diagnostics = Vec::new();
+    while !found.is_empty() {
+        let free = |(other, _): &(&Installed, &Installed)| {
+            !found.iter().any(|(later, _)| later.id() != other.id() && dependent(later, other))
+        };
+        // The catalogue has no circles; if it had, any order would do.
+        let next = found.iter().position(free).unwrap_or(0);
+        let (other, on) = found.remove(next);
+        let name = other.instance.as_deref().unwrap_or(&other.component);
+        diagnostics.push(
+            Diagnostic::error(Code::StillNeeded, format!("`{}` needs `{}`", other.id(), on.component))
+                .help(format!("remove it first: `mlx remove {name}`")),
+        );
+    }
+    match diagnostics.is_empty() {
         true => Ok(()),
-        false => Err(Error::from_diagnostics(format!("`{}`", gone.id()), found)),
+        false => Err(Error::from_diagnostics(format!("`{}`", gone.id()), diagnostics)),
     }
 }
 

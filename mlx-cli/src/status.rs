@@ -67,6 +67,8 @@ pub struct ComponentStatus {
     pub version: Version,
     /// The version of the catalogue, if that is another.
     pub available: Option<Version>,
+    /// Whether the catalogue has other templates under the same version.
+    pub changed: bool,
     /// Its files.
     pub files: Vec<FileStatus>,
 }
@@ -108,6 +110,7 @@ pub fn status(project: &Project, available: impl Fn(&Installed) -> Option<Versio
             id: installed.id(),
             version: installed.version.clone(),
             available: available(installed).filter(|version| *version != installed.version),
+            changed: false,
             files,
         });
     }
@@ -127,7 +130,9 @@ impl Status {
     pub fn is_current(&self) -> bool {
         let current = |component: &ComponentStatus| {
             let files = &component.files;
-            component.available.is_none() && files.iter().all(|file| !file.behind && file.state != FileState::Missing)
+            component.available.is_none()
+                && !component.changed
+                && files.iter().all(|file| !file.behind && file.state != FileState::Missing)
         };
         self.conflicts.is_empty() && self.components.iter().all(current)
     }
@@ -149,6 +154,7 @@ impl Status {
                 "component": component.id,
                 "version": component.version.to_string(),
                 "available": component.available.as_ref().map(Version::to_string),
+                "changed": component.changed,
                 "files": component.files.iter().map(file).collect::<Vec<_>>(),
             })
         };

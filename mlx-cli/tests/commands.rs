@@ -410,6 +410,9 @@ fn an_update_keeps_what_was_changed_and_says_where_it_cannot() {
     let before = place.all();
     assert_eq!(place.json(&["update", "--dry-run"], 3)["plan"]["conflicts"], json!(["src/till.rs"]));
     assert_eq!(place.all(), before);
+    let ran = place.mlx(&["update", "-q"]).ends(3);
+    assert_eq!(ran.err, "conflict src/till.rs\n");
+    place.mlx(&["update", "--abort"]).ends(0);
     place.mlx(&["update"]).ends(3).says(&[
         "conflict src/till.rs",
         "Takes cards too",
@@ -484,6 +487,37 @@ fn of_several_catalogues_each_component_stays_with_its_own() {
     assert_eq!(place.text("shop/mlx.lock").matches("catalogue = ").count(), 1, "what comes with mlx has no folder");
     place.mlx(&["update"]).ends(0).says(&["nothing to do"]);
     place.mlx(&["update", "--catalog=z", "--dry-run"]).ends(0).says(&["src/till.rs"]);
+}
+
+#[test]
+fn other_templates_under_the_same_version_are_outdated() {
+    let place = Place::with_shop();
+    place.catalogue("parts", "1.0.0", FIRST);
+    place.mlx(&["--catalog", "parts", "add", "till", "--no-fmt"]).ends(0);
+    place.mlx(&["status", "--check"]).ends(0);
+    place.catalogue("parts", "1.0.0", SECOND);
+    place.mlx(&["status", "--check"]).ends(4).says(&["till 1.0.0, with other templates"]);
+    assert_eq!(place.json(&["status", "--check"], 4)["status"], "outdated");
+    place.mlx(&["update", "--no-fmt"]).ends(0);
+    place.mlx(&["status", "--check"]).ends(0);
+    // What is there is not answered again.
+    place.mlx(&["add", "till", "--set", "title=Other"]).ends(1).says(&["MLX0149", "`title`", "change `src/till.rs`"]);
+    place.mlx(&["add", "till"]).ends(0).says(&["is there already"]);
+}
+
+#[test]
+fn a_component_goes_with_the_plugin_that_came_with_it() {
+    let place = Place::with_shop();
+    place.mlx(&["add", "plugin-registry", "--no-fmt"]).ends(0);
+    let manifest = place.text("shop/Cargo.toml");
+    place.mlx(&["add", "api-serving", "--no-fmt"]).ends(0);
+    place.mlx(&["remove", "plugin-registry"]).ends(1).says(&["mlx remove api-serving"]);
+    place.mlx(&["remove", "api-serving"]).ends(0).says(&["serving_platform/rest-api", "goes too"]);
+    assert!(!place.text("shop/mlx.lock").contains("api-serving"), "{}", place.text("shop/mlx.lock"));
+    place.mlx(&["add", "data-source", "--plugin-type=sqlite", "--no-fmt"]).ends(0);
+    place.mlx(&["add", "data-source", "--plugin-type=snowflake", "--no-fmt"]).ends(0);
+    place.mlx(&["remove", "snowflake"]).ends(0).says(&["the feature `data-source-snowflake` of `mlx-plugins` stays"]);
+    assert!(!place.text("shop/Cargo.toml").contains("[dev-dependencies]") || manifest.contains("[dev-dependencies]"));
 }
 
 #[test]

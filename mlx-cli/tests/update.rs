@@ -171,7 +171,7 @@ impl Shop {
             let of = needs.iter().filter(|(who, _)| *who == installed.component);
             of.map(|(_, what)| (*what).to_owned()).collect()
         };
-        let removed = remove::remove(&mut tree, name, needs)?;
+        let removed = remove::remove(&mut tree, name, needs, |_| false)?;
         let plan = tree.into_plan("remove").unwrap();
         apply::apply(&project, &plan).unwrap();
         Ok((plan, removed))
@@ -798,7 +798,7 @@ fn a_removal_that_is_interrupted_is_done_or_not_begun() {
     };
     let plan = |project: &Project| {
         let mut tree = project.tree();
-        remove::remove(&mut tree, "monitoring", |_| Vec::new()).unwrap();
+        remove::remove(&mut tree, "monitoring", |_| Vec::new(), |_| false).unwrap();
         tree.into_plan("remove").unwrap()
     };
     assert_all_or_nothing(edited, plan);
@@ -892,6 +892,48 @@ fn what_others_need_is_not_removed() {
     assert!(removed.dependencies.is_empty() && shop.read("Cargo.toml").contains("metrics"), "another needs the crate");
     shop.remove("config-management", &needs).unwrap();
     assert!(!shop.read("Cargo.toml").contains("metrics"));
+}
+
+#[test]
+fn what_needs_it_is_listed_in_an_order_in_which_it_can_be_removed() {
+    let part = |name: &'static str| Component::new(name, "1.0.0").file("a.rs", name, format!("// {name}\n"));
+    let plugin =
+        Component { instance: Some("serving_platform/rest"), requested: false, ..Component::new("api", "1.0.0") };
+    let shop = Shop::new(&[part("registry"), part("api"), plugin, part("shop-front"), part("ui")]);
+    let needs = [("api", "registry"), ("shop-front", "registry"), ("shop-front", "api"), ("ui", "shop-front")];
+    let refused = shop.remove("registry", &needs).unwrap_err();
+    let order: Vec<String> = (refused.diagnostics().iter())
+        .map(|found| found.help[0].rsplit_once("mlx remove ").unwrap().1.trim_end_matches('`').to_owned())
+        .collect();
+    assert_eq!(order, ["ui", "shop-front", "api"], "the plugin goes with its component");
+    order.iter().for_each(|name| drop(shop.remove(name, &needs).unwrap()));
+    assert_eq!(shop.project().lock().component_names(), ["registry"]);
+}
+
+#[test]
+fn unresolved_conflicts_of_git_are_not_written_over() {
+    let shop = Shop::new(&[base_1()]);
+    let conflict = "<<<<<<< HEAD\na = \"1\"\n=======\na = \"2\"\n>>>>>>> branch\n";
+    for file in ["src/platform/mod.rs", "Cargo.toml", LOCK_FILE] {
+        let was = shop.read(file);
+        shop.write(file, format!("{was}{conflict}"));
+        let before = shop.files();
+        let line = was.lines().count() + 1;
+        let failed = Project::open(&shop.root()).and_then(|project| {
+            let mut tree = project.tree();
+            update::update(&mut tree, vec![metrics().generated()])?;
+            update::into_plan(tree, "add")
+        });
+        let failed = failed.unwrap_err();
+        assert_eq!(code(&failed), Code::ConflictsLeft, "{failed:?}");
+        let message = &failed.diagnostics()[0].message;
+        assert_eq!(*message, format!("`{file}`, line {line}: unresolved conflict of git"));
+        assert_eq!(shop.files(), before);
+        shop.write(file, was);
+    }
+    // A heading is no conflict.
+    shop.change("src/platform/mod.rs", "pub fn start", "// Start\n// =====\n/*\n=======\n*/\npub fn start");
+    shop.update(&[metrics()]);
 }
 
 #[test]

@@ -19,7 +19,11 @@ pub(super) fn status(session: &mut Session<'_>, check: bool) -> Result<Exit> {
     session.output.warn(&catalogues.warnings());
     let catalogue = catalogues.catalogue;
     let available = |installed: &Installed| Some(catalogue.find(&installed.component).ok()?.version.clone());
-    let status = status::status(&project, available)?;
+    let mut status = status::status(&project, available)?;
+    for (component, installed) in status.components.iter_mut().zip(&project.lock().components) {
+        let found = catalogue.find(&installed.component).ok();
+        component.changed = component.available.is_none() && found.is_some_and(|f| f.sha256() != installed.sha256);
+    }
     session.output.warn(&status::lost(&project)?.into_iter().collect::<Vec<_>>());
     let exit = if check && !status.is_current() { Exit::OutOfDate } else { Exit::Done };
     if session.output.json {
@@ -32,6 +36,7 @@ pub(super) fn status(session: &mut Session<'_>, check: bool) -> Result<Exit> {
             .available
             .as_ref()
             .map_or_else(String::new, |version| format!(", {version} is there: mlx update"));
+        let newer = if component.changed { ", with other templates in the catalogue: mlx update" } else { &newer };
         session.output.line(format_args!("{} {}{newer}", component.id, component.version))?;
         for file in &component.files {
             let note = match &file.state {

@@ -121,6 +121,11 @@ impl Session<'_> {
             self.output.document(self.command, status, json!({"plan": plan.to_json(), "next": next}))?;
             return Ok(exit);
         }
+        if !self.output.speaks() {
+            for path in &plan.conflicts {
+                self.output.insist(format_args!("conflict {path}"));
+            }
+        }
         self.output.say(summary(plan).trim_end());
         for line in next {
             self.output.say(format_args!("next: {line}"));

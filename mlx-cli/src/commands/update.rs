@@ -5,7 +5,7 @@ use crate::{
     arguments::Writing,
     generate::{self, Options},
     output::Exit,
-    project::Installed,
+    project::{Installed, Lock, ProjectPath},
     remove as removal, status, update as merging,
 };
 use mlx_components::catalogue::Catalogue;
@@ -97,6 +97,32 @@ fn needs(catalogue: &Catalogue, entry: &Installed) -> Vec<String> {
     component.map(|found| found.dependencies.iter().map(|d| d.name.clone()).collect()).unwrap_or_default()
 }
 
+/// Whether the plugin is the one that is made when a component is added without a word more.
+fn is_default(catalogue: &Catalogue, entry: &Installed) -> bool {
+    let plugin = catalogue.find(&entry.component).ok().and_then(|component| component.plugin.as_ref());
+    let name = plugin.and_then(|plugin| plugin.name.as_ref()).map(|name| name.as_str());
+    name.is_some() && name == entry.instance.as_deref().and_then(|instance| Some(instance.split_once('/')?.1))
+}
+
+/// The features that an entry of the lock asks of crates.
+fn asked<'c>(catalogue: &'c Catalogue, entry: &Installed) -> BTreeSet<(&'c str, &'c str)> {
+    let Ok(component) = catalogue.find(&entry.component) else { return BTreeSet::new() };
+    let own = component.cargo.dependencies.iter();
+    let plugin = component.plugin.iter().filter(|_| entry.instance.is_some()).flat_map(|p| p.cargo.dependencies.iter());
+    own.chain(plugin)
+        .flat_map(|(name, needed)| needed.features.iter().map(move |feature| (name, feature.as_str())))
+        .collect()
+}
+
+/// The features of crates that nothing of the project asks for without the component, or plugin, of this name.
+fn features<'c>(lock: &Lock, catalogue: &'c Catalogue, name: &str) -> BTreeSet<(&'c str, &'c str)> {
+    let goes = |entry: &&Installed| entry.instance.as_deref() == Some(name) || entry.component == name;
+    let asks = |entry| asked(catalogue, entry);
+    let needed: BTreeSet<_> = lock.components.iter().filter(|entry| !goes(entry)).flat_map(asks).collect();
+    let gone: BTreeSet<_> = lock.components.iter().filter(goes).flat_map(asks).collect();
+    gone.difference(&needed).copied().collect()
+}
+
 pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -> Result<Exit> {
     let project = session.project()?;
     let catalogue = session.catalogues(&project)?.catalogue;
@@ -106,7 +132,17 @@ pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -
         Ok([only]) => only.instance.as_ref().unwrap_or(&only.component),
         _ => catalogue.find(name).map_or(name, |component| &component.name),
     };
-    removal::remove(&mut tree, name, |entry| needs(&catalogue, entry))?;
+    let features = features(project.lock(), &catalogue, name);
+    removal::remove(&mut tree, name, |entry| needs(&catalogue, entry), |entry| is_default(&catalogue, entry))?;
+    // Code of the user's own may use them.
+    let manifest = tree.read_text(&ProjectPath::new(merging::MANIFEST)?)?.unwrap_or_default();
+    for (name, feature) in features {
+        if manifest.contains(&format!("\"{feature}\"")) {
+            tree.note(format!(
+                "the feature `{feature}` of `{name}` stays in `Cargo.toml`; take it out if nothing of yours uses it"
+            ));
+        }
+    }
     let plan = tree.into_plan("remove")?;
     session.carry_out(&project, &plan, writing, &[])
 }

@@ -6,7 +6,7 @@ use super::{
     names,
     render::{Instance, Subject},
 };
-use crate::project::Lock;
+use crate::project::{Installed, Lock};
 use mlx_components::catalogue::{Catalogue, Component, case};
 use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
@@ -14,6 +14,22 @@ use mlx_core::{
 };
 use semver::{Version, VersionReq};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// The files of an entry that an answer went into.
+fn places<'l>(component: &Component, entry: &'l Installed, key: &str) -> Vec<&'l str> {
+    let edits = entry.edits.iter().filter(|edit| edit.text.contains(key)).map(|edit| edit.file.as_str());
+    let templates = component.templates.iter().chain(component.plugin.iter().flat_map(|plugin| &plugin.templates));
+    let asking: BTreeSet<String> = templates
+        .filter(|template| template.variables.iter().any(|variable| variable == key))
+        .map(|template| template.name.to_string())
+        .collect();
+    let files = entry.files.iter().filter(|file| asking.contains(&file.template)).map(|file| file.path.as_str());
+    let places: Vec<&str> = edits.chain(files).collect();
+    match places.is_empty() {
+        true => entry.files.iter().map(|file| file.path.as_str()).collect(),
+        false => places,
+    }
+}
 
 /// What is to be added.
 pub(super) struct Resolved<'c> {
@@ -126,6 +142,27 @@ impl<'c, 'l> Resolver<'c, 'l> {
         };
         if there {
             let what = instance.as_ref().map_or_else(|| component.name.clone(), |(kind, id)| format!("{kind}/{id}"));
+            let entry = match &instance {
+                Some((kind, id)) => self.lock.instance(&format!("{kind}/{id}")),
+                None => self.lock.components.iter().find(|entry| entry.component == component.name),
+            };
+            // Answers of a composition are what it says, whoever has changed the files since.
+            let other: Vec<&str> = answers
+                .iter()
+                .filter(|(key, value)| entry.is_some_and(|entry| entry.answers.get(*key) != Some(*value)))
+                .map(|(key, _)| key.as_str())
+                .collect();
+            if let (None, Some(entry), false) = (&request.location, entry, other.is_empty()) {
+                let places = other.iter().flat_map(|key| places(component, entry, key));
+                let places = listing(places.collect::<BTreeSet<_>>());
+                let keys = listing(other.iter().copied());
+                self.report(
+                    Code::BadAnswer,
+                    format!("`{what}` is there already, so answering {keys} has no effect"),
+                    vec![format!("change {places}")],
+                );
+                return;
+            }
             let answered = !answers.is_empty() || !extra.is_empty();
             let unused = if answered { "; what was answered has no effect: change the files" } else { "" };
             self.notes.push(format!("`{what}` is there already{unused}"));

@@ -4,6 +4,11 @@
 //! A result counts as clean only where independent ways of comparing the texts lead to the same result ([`three_way`]).
 //! A `Cargo.toml` is merged by its keys ([`toml`]). A file that the user moved is found by its content ([`renames`]).
 
+use mlx_core::{
+    Diagnostic,
+    diagnostics::{Code, Source},
+};
+
 mod renames;
 mod text;
 mod toml;
@@ -65,6 +70,36 @@ pub fn has_markers(text: &[u8], labels: &Labels<'_>) -> bool {
         width >= text::MARKER && line[width..].strip_prefix(b" ") == Some(label.as_bytes())
     };
     text.split(|&byte| byte == b'\n').any(|line| is_marker(line.strip_suffix(b"\r").unwrap_or(line)))
+}
+
+/// The first conflict that a merge of version control left in a text: a line that begins with `<<<<<<< `, and below it the two
+/// other markers. A heading underlined with `=======` is none.
+pub(crate) fn conflict_of_git(path: &str, text: &[u8]) -> Option<Diagnostic> {
+    let text = std::str::from_utf8(text).ok()?;
+    let mut begin: Option<(u32, usize)> = None;
+    let mut halved = false;
+    let mut at = 0;
+    let mut number = 0;
+    for line in text.split_inclusive('\n') {
+        number += 1;
+        if line.starts_with("<<<<<<< ") {
+            (begin, halved) = (Some((number, at)), false);
+        } else if line.trim_end() == "=======" {
+            halved = begin.is_some();
+        } else if line.starts_with(">>>>>>> ")
+            && halved
+            && let Some((number, at)) = begin
+        {
+            let source = Source::new(path, text);
+            return Some(
+                Diagnostic::error(Code::ConflictsLeft, format!("`{path}`, line {number}: unresolved conflict of git"))
+                    .at(&crate::position::location(&source, at..at + 7))
+                    .help("take what is needed of both sides, delete the lines with the markers, and run the command again"),
+            );
+        }
+        at += line.len();
+    }
+    None
 }
 
 #[cfg(test)]

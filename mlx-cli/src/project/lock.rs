@@ -189,6 +189,9 @@ impl Lock {
             let message = format!("the lock has version {version}, this `mlx` knows {VERSION}");
             return Err(error(Diagnostic::error(Code::BadLock, message).help("install a newer `mlx`")));
         }
+        if let (Err(_), Some(found)) = (&read, crate::merge::conflict_of_git(super::LOCK_FILE, text.as_bytes())) {
+            return Err(error(found.help("`mlx.lock` has one part for each component: keep those of both sides")));
+        }
         let lock = read.map_err(malformed)?;
         match lock.contradiction() {
             Some(message) => Err(error(fault(message))),

@@ -1,6 +1,7 @@
 //! What a project would be: its files, and changes to them in memory.
 
 use super::{Lock, Project, ProjectPath, Sha256};
+use crate::merge;
 use crate::plan::{Action, Content, Operation, Plan};
 use mlx_components::catalogue::path::folded;
 use mlx_core::{
@@ -186,17 +187,25 @@ impl<'p> Tree<'p> {
     /// there is no operation.
     ///
     /// # Errors
-    /// As of [`Project::read`]; [`Code::Occupied`] for paths that differ in nothing but case; an answer that the lock cannot
+    /// As of [`Project::read`]; [`Code::Occupied`] for paths that differ in nothing but case; [`Code::ConflictsLeft`] for files with
+    /// the markers of a merge of version control, which would be written over; an answer that the lock cannot
     /// hold.
     pub fn into_plan(mut self, command: &str) -> Result<Plan> {
         self.settle_bases()?;
         self.settle_lock()?;
         self.check_names()?;
         let mut operations = Vec::new();
+        let mut unresolved = Vec::new();
         let moved: BTreeSet<ProjectPath> = self.changes.values().filter_map(|change| change.from.clone()).collect();
         for (path, change) in self.changes {
             let before = self.project.read(&path)?;
             if before == change.content {
+                continue;
+            }
+            if let (Some(before), Some(_)) = (&before, &change.content)
+                && let Some(conflict) = merge::conflict_of_git(path.as_str(), before)
+            {
+                unresolved.push(conflict);
                 continue;
             }
             if let Some(content) = &change.content
@@ -221,6 +230,9 @@ impl<'p> Tree<'p> {
                 (_, before, after) => (Action::Edit, before, after),
             };
             operations.push(Operation { path, action, before, after, why: change.why });
+        }
+        if !unresolved.is_empty() {
+            return Err(Error::from_diagnostics("the project", unresolved));
         }
         Ok(Plan {
             command: command.to_owned(),
