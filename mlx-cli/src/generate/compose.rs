@@ -9,6 +9,7 @@ use mlx_components::catalogue::{Catalogue, Component, ComponentKind, case};
 use mlx_core::{
     Composition, Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, Location, Severity, Source, listing, nearest, quoted},
+    registry::SHIPPED,
     value::{self, Node, Template},
 };
 use std::collections::BTreeMap;
@@ -104,8 +105,8 @@ fn read(
             continue;
         };
         let there = lock.instance(&format!("{kind}/{id}")).is_some();
-        if component.kind != ComponentKind::Vendor && !there && SHIPPED.contains(&(kind, name)) {
-            let feature = format!("{}-{name}", case::kebab(kind));
+        let feature = format!("{}-{name}", case::kebab(kind));
+        if component.kind != ComponentKind::Vendor && !there && SHIPPED.contains(&feature.as_str()) {
             notes.push(format!(
                 "`{kind}/{id}` is made as a plugin to be written; `mlx-plugins` has one of this name: to take that one, give \
                  `mlx-plugins` the feature `{feature}` in `Cargo.toml`, write `mlx_core::link!(mlx_plugins);` in `src/platform/plugins/mod.rs`, \
@@ -184,18 +185,6 @@ fn read(
         false => Err(found),
     }
 }
-
-/// The plugins of mlx-plugins that no component wraps: type and name, which make the name of the feature.
-const SHIPPED: &[(&str, &str)] = &[
-    ("configuration", "files"),
-    ("data_processor", "sql"),
-    ("ml_trainer", "smartcore"),
-    ("model_server", "local"),
-    ("monitoring", "prometheus"),
-    ("security", "api-keys"),
-    ("serving_platform", "http"),
-    ("workflow_engine", "local"),
-];
 
 /// A setting that the component does not declare. A plugin that mlx-plugins has may know more settings than its component, and
 /// one that is to be written is given them then.
