@@ -761,7 +761,9 @@ impl<'a> Reader<'a> {
         };
         let min = whole(bounds.min).map_or(min, |least| least.max(min));
         let max = whole(bounds.max).map_or(max, |most| (most - i128::from(bounds.exclusive)).min(max));
-        if let Some(diagnostic) = self.diagnostics.last_mut().filter(|last| last.path.as_deref() == Some(&path)) {
+        if let Some(diagnostic) =
+            self.diagnostics.last_mut().filter(|last| last.path.as_deref().unwrap_or_default() == path)
+        {
             diagnostic.message = format!("{what} is out of range: expected {min} to {max}");
         }
     }
