@@ -377,10 +377,8 @@ fn no_text(ty: &str, text: &str) -> Option<String> {
         "i8" | "i16" | "i32" | "i64" | "isize" => (text.parse::<i64>().is_ok(), "1"),
         _ => return None,
     };
-    Some(match fits {
-        true => format!("write `{text}`, without quotation marks"),
-        false => format!("a text is none; write something like `{example}`"),
-    })
+    let number = if fits { text } else { example };
+    Some(format!("write `{number}`, without quotation marks"))
 }
 
 /// Every attribute that is given, and where.
