@@ -2,7 +2,7 @@
 
 use crate::{
     generate, manifest, plugins_json,
-    project::{Installed, ProjectPath, Tree},
+    project::{Installed, LockedEdit, ProjectPath, Tree},
     region,
     status::{Located, follow, locate},
     update,
@@ -81,7 +81,7 @@ pub fn remove(
         if one.id() != gone.id() {
             tree.note(format!("`{}`, which came with it, goes too", one.id()));
         }
-        take_out(tree, one, &mut located, &mut removed)?;
+        take_out(tree, one, &rest, &mut located, &mut removed)?;
     }
     crates(tree, &all, &rest, &located, &mut removed)?;
     for one in &all {
@@ -99,6 +99,7 @@ pub fn remove(
 fn take_out(
     tree: &mut Tree<'_>,
     gone: &Installed,
+    rest: &[Installed],
     located: &mut BTreeMap<ProjectPath, Located>,
     removed: &mut Removed,
 ) -> Result<()> {
@@ -118,7 +119,9 @@ fn take_out(
             removed.kept.push((path, aside));
         }
     }
-    for edit in &gone.edits {
+    // What others have put there too is there once.
+    let shared = |edit: &LockedEdit| rest.iter().any(|other| other.edits.contains(edit));
+    for edit in gone.edits.iter().filter(|edit| !shared(edit)) {
         let file = tree.lock().place(&edit.file);
         let Some(text) = tree.read_text(&file)? else { continue };
         match region::remove(&file, &text, &edit.region, &edit.text)? {

@@ -599,6 +599,41 @@ fn the_compositions_of_the_catalogue_are_composed_or_refused_as_a_whole() {
 }
 
 #[test]
+fn plugins_that_are_linked_as_they_are_come_and_go() {
+    let place = Place::with_shop();
+    place.mlx(&["add", "plugin-registry", "--no-fmt"]).ends(0);
+    let untouched = place.all();
+    place.write(
+        "stack.yaml",
+        "plugins:\n  - {type: model_server, name: local, id: predictor}\n  - {type: workflow_engine, name: local}\n",
+    );
+    let planned = place.json(&["compose", "stack.yaml", "--dry-run"], 0);
+    assert!(planned["plan"].to_string().contains("model-server-local"), "{planned}");
+    place.mlx(&["compose", "stack.yaml", "--no-fmt"]).ends(0);
+    let linked = "mlx_core::link!(mlx_plugins);\n";
+    assert!(place.text("shop/src/platform/plugins/mod.rs").contains(linked));
+    for check in [&["status", "--check"][..], &["verify"], &["diff"]] {
+        let ran = place.mlx(check).ends(0);
+        assert!(!format!("{}{}", ran.out, ran.err).contains("MLX0"), "{}{}", ran.out, ran.err);
+    }
+    place.mlx(&["diff"]).ends(0).says(&["nothing was changed by hand"]);
+    place.mlx(&["update"]).ends(0).says(&["nothing to do"]);
+    place.mlx(&["remove", "model_server/predictor"]).ends(0);
+    assert!(place.text("shop/src/platform/plugins/mod.rs").contains(linked), "the other plugin needs it");
+    place.mlx(&["remove", "workflow_engine/local"]).ends(0);
+    fs::remove_file(place.at("stack.yaml")).unwrap();
+    let (before, after) = (untouched, place.all());
+    for path in ["platform.yaml", "plugins.json", "src/platform/plugins/mod.rs", "src/platform/mod.rs"] {
+        let text = |all: &BTreeMap<PathBuf, Vec<u8>>| {
+            let found = all.iter().find(|(at, _)| at.ends_with(format!("shop/{path}"))).unwrap();
+            String::from_utf8(found.1.clone()).unwrap()
+        };
+        assert_eq!(text(&after), text(&before), "{path}");
+    }
+    assert!(!place.text("shop/Cargo.toml").contains("mlx-plugins = { workspace"), "{}", place.text("shop/Cargo.toml"));
+}
+
+#[test]
 fn completions_of_every_shell() {
     let place = Place::new();
     for (shell, part) in [

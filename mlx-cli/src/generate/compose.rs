@@ -2,14 +2,13 @@
 
 use super::{
     CompositionSource, Extra, Request,
-    resolve::{Resolver, is_reference},
+    resolve::{MLX_PLUGINS, Resolver, is_reference, is_shipped},
 };
 use crate::project::Lock;
 use mlx_components::catalogue::{Catalogue, Component, ComponentKind, case};
 use mlx_core::{
     Composition, Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, Location, Severity, Source, listing, nearest, quoted},
-    registry::SHIPPED,
     value::{self, Node, Template},
 };
 use std::collections::BTreeMap;
@@ -88,13 +87,17 @@ fn read(
     for (index, entry) in composition.plugins().iter().enumerate() {
         let (kind, name) = (entry.kind.as_str(), entry.name.as_str());
         let id = entry.id();
-        let variant = resolver.variant_of(kind, name);
-        let scaffold = catalogue.components().find(|component| {
-            component.kind != ComponentKind::Vendor
-                && component.plugin.as_ref().is_some_and(|plugin| plugin.kind.is_none())
-                && component.generates_plugin_types.iter().any(|known| known.as_str() == kind)
-        });
-        let Some(component) = variant.or(scaffold) else {
+        let of_kind = |wanted: &dyn Fn(&Component) -> bool| {
+            catalogue.components().find(|component| {
+                component.kind != ComponentKind::Vendor
+                    && component.plugin.as_ref().is_some_and(|plugin| plugin.kind.is_none())
+                    && component.generates_plugin_types.iter().any(|known| known.as_str() == kind)
+                    && wanted(component)
+            })
+        };
+        let shipped = || of_kind(&|component| component.links() == Some(MLX_PLUGINS) && is_shipped(kind, name));
+        let scaffold = || of_kind(&|component| component.links().is_none());
+        let Some(component) = resolver.variant_of(kind, name).or_else(shipped).or_else(scaffold) else {
             let known: Vec<&str> = types(catalogue);
             let message = format!("no component makes plugins of type `{kind}`");
             let unknown = Diagnostic::error(Code::BadAnswer, message).at(entry.kind.location.as_ref());
@@ -105,21 +108,15 @@ fn read(
             continue;
         };
         let there = lock.instance(&format!("{kind}/{id}")).is_some();
-        let feature = format!("{}-{name}", case::kebab(kind));
-        if component.kind != ComponentKind::Vendor && !there && SHIPPED.contains(&feature.as_str()) {
-            notes.push(format!(
-                "`{kind}/{id}` is made as a plugin to be written; `mlx-plugins` has one of this name: to take that one, give \
-                 `mlx-plugins` the feature `{feature}` in `Cargo.toml`, write `mlx_core::link!(mlx_plugins);` in `src/platform/plugins/mod.rs`, \
-                 and leave this one out"
-            ));
-        }
+        let linked = component.links().is_some();
         let mut answers = BTreeMap::new();
         let mut extra = Extra::default();
         for setting in entry.config.as_map().into_iter().flat_map(|map| map.iter()) {
             let at = setting.value.location.as_ref();
             let value = substituted(&variables, setting.value.to_json(), at, &mut found);
             let variable = component.variable(&setting.key);
-            if variable.is_none() && !there {
+            // The settings of a plugin that is linked as it is are its own.
+            if variable.is_none() && !there && !linked {
                 undeclared(component, kind, id, &setting.key, at, &mut found, &mut notes);
             }
             if variable.is_none() {
@@ -145,7 +142,8 @@ fn read(
         requests.push(Request {
             component: component.name.clone(),
             plugin_type: component.plugin.as_ref().is_some_and(|plugin| plugin.kind.is_none()).then(|| kind.to_owned()),
-            name: Some(id.to_owned()),
+            name: Some(if linked { name } else { id }.to_owned()),
+            id: linked.then(|| id.to_owned()),
             answers,
             extra,
             location: entry.location.clone(),

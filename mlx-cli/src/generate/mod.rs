@@ -47,6 +47,8 @@ pub struct Request {
     pub plugin_type: Option<String>,
     /// The plugin's name.
     pub name: Option<String>,
+    /// The id that it runs under, where that is not its name: of a plugin that is linked as it is.
+    pub id: Option<String>,
     /// The versions of the component that will do.
     pub version: Option<VersionReq>,
     /// Answers as texts: `--set port=8080`. They go before `answers`.
@@ -343,7 +345,7 @@ fn new_entry(subject: &Subject<'_>, options: &Options) -> Installed {
     Installed {
         requested: false,
         instance: subject.instance.as_ref().map(Instance::full_id),
-        module: subject.instance.as_ref().map(|instance| instance.module.clone()),
+        module: subject.instance.as_ref().and_then(|instance| instance.module.clone()),
         answers: subject.answers.clone(),
         extra: subject.extra.clone(),
         catalogue: options.folders.get(&subject.component.name).cloned(),

@@ -63,8 +63,8 @@ pub(super) fn place(
     installed.dependencies = collect(require(tree, rendering), found)?.unwrap_or_default();
     if let Some(entry) = &rendering.listed {
         collect(list(tree, entry), found)?;
-        installed.plugins = vec![format!("{}/{}", entry.kind, entry.name)];
     }
+    installed.plugins = rendering.plugin().into_iter().collect();
     tree.lock_mut().put(installed);
     Ok(())
 }

@@ -44,12 +44,7 @@ pub(super) fn stale(
 pub(super) fn subject<'c>(component: &'c Component, entry: &Installed) -> Subject<'c> {
     let instance = entry.instance.as_deref().and_then(|full| full.split_once('/')).map(|(kind, id)| {
         let name = entry.plugins.first().and_then(|plugin| plugin.split_once('/')).map_or(id, |(_, name)| name);
-        Instance {
-            kind: kind.to_owned(),
-            id: id.to_owned(),
-            name: name.to_owned(),
-            module: entry.module.clone().unwrap_or_else(|| mlx_components::catalogue::case::snake(id)),
-        }
+        Instance { kind: kind.to_owned(), id: id.to_owned(), name: name.to_owned(), module: entry.module.clone() }
     });
     Subject { component, instance, answers: entry.answers.clone(), extra: entry.extra.clone() }
 }
@@ -84,7 +79,6 @@ pub(super) fn generated(entry: &Installed, rendering: &Rendering<'_>, around: &S
         rendered: file.rendered,
         base: Sha256::of(&file.content),
     };
-    let listed = rendering.listed.as_ref().map(|entry| format!("{}/{}", entry.kind, entry.name));
     let newer =
         component.changes.iter().filter(|(version, _)| **version > entry.version && **version <= component.version);
     Generated {
@@ -93,7 +87,7 @@ pub(super) fn generated(entry: &Installed, rendering: &Rendering<'_>, around: &S
             sha256: component.sha256().to_owned(),
             components: around.components.clone(),
             dependencies: rendering.crates.iter().map(|(_, needed)| needed.name.clone()).collect(),
-            plugins: listed.into_iter().collect(),
+            plugins: rendering.plugin().into_iter().collect(),
             files: rendering.files.iter().map(file).collect(),
             edits: rendering.edits.clone(),
             ..entry.clone()

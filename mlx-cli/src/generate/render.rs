@@ -42,10 +42,11 @@ pub struct Instance {
     pub kind: String,
     /// The id that it runs under.
     pub id: String,
-    /// The name that it is registered with: the id, or `PROJECT-ID` where it is put around a plugin that MLX ships.
+    /// The name that it is registered with: the id, `PROJECT-ID` where it is put around a plugin that MLX ships, or what a plugin that
+    /// is linked as it is has for one.
     pub name: String,
-    /// Its module.
-    pub module: String,
+    /// Its module; `None` for a plugin that is linked as it is.
+    pub module: Option<String>,
 }
 
 impl Instance {
@@ -81,6 +82,15 @@ pub struct Rendering<'c> {
     pub crates: Vec<(Section, Requirement)>,
     /// The entry in `plugins.json`.
     pub listed: Option<plugins_json::Entry>,
+}
+
+impl Rendering<'_> {
+    /// The plugin that it is, as `type/name`: one that is listed in `plugins.json`, or linked as it is.
+    pub(super) fn plugin(&self) -> Option<String> {
+        let instance = self.subject.instance.as_ref()?;
+        let linked = self.subject.component.links().is_some();
+        (linked || self.listed.is_some()).then(|| format!("{}/{}", instance.kind, instance.name))
+    }
 }
 
 /// A file as its template makes it.
@@ -135,7 +145,13 @@ pub fn render<'c>(catalogue: &'c Catalogue, subject: Subject<'c>, around: &Surro
     for (section, dependencies) in [(Section::Normal, &cargo.dependencies), (Section::Dev, &cargo.dev_dependencies)] {
         for (name, dependency) in dependencies.iter() {
             if dependency.applies(&context)? {
-                crates.push((section, requirement(name, dependency, &around.origin)));
+                let mut needed = requirement(name, dependency, &around.origin);
+                if let (Some(instance), Some(package)) = (&subject.instance, component.links())
+                    && package == name
+                {
+                    needed.features.push(feature(&instance.kind, &instance.name));
+                }
+                crates.push((section, needed));
             }
         }
     }
@@ -196,8 +212,15 @@ pub(super) fn render_file<'c>(
 fn plugin_context(component: &Component, instance: &Instance) -> JsonValue {
     let mut plugin = component.plugin_context(&instance.kind, &instance.name, &instance.id);
     // Another plugin may have the module that the id gives.
-    plugin["module"] = json!(instance.module);
+    if let Some(module) = &instance.module {
+        plugin["module"] = json!(module);
+    }
     plugin
+}
+
+/// The feature of a package behind which it has a plugin.
+pub(crate) fn feature(kind: &str, name: &str) -> String {
+    format!("{}-{name}", catalogue::case::kebab(kind))
 }
 
 fn requirement(name: &str, dependency: &catalogue::CargoDependency, origin: &MlxOrigin) -> Requirement {

@@ -4,13 +4,14 @@ use super::{
     Request,
     extra::Extra,
     names,
-    render::{Instance, Subject},
+    render::{self, Instance, Subject},
 };
 use crate::project::{Installed, Lock};
 use mlx_components::catalogue::{Catalogue, Component, case};
 use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, listing, nearest, quoted},
+    registry::SHIPPED,
 };
 use semver::{Version, VersionReq};
 use std::collections::{BTreeMap, BTreeSet};
@@ -132,8 +133,9 @@ impl<'c, 'l> Resolver<'c, 'l> {
             );
             return;
         }
-        let id = self.name_of(component, kind.as_deref(), request);
-        let Ok(id) = id else { return };
+        let name = self.name_of(component, kind.as_deref(), request);
+        let Ok(name) = name else { return };
+        let id = request.id.clone().or_else(|| name.clone());
         let Some((answers, extra)) = self.answers(component, id.as_deref(), request) else { return };
         let instance = kind.zip(id);
         let there = match &instance {
@@ -173,7 +175,8 @@ impl<'c, 'l> Resolver<'c, 'l> {
         }
         self.component(component, &answers, true, &mut Vec::new());
         if let Some((kind, id)) = instance {
-            self.instance(component, kind, id, answers, extra, true);
+            let instance = self.named(component, kind, id, name);
+            self.instance(component, instance, answers, extra, true);
         }
     }
 
@@ -202,6 +205,13 @@ impl<'c, 'l> Resolver<'c, 'l> {
                 self.report(Code::BadAnswer, message, vec![help]);
                 return None;
             }
+            if kind.is_none() && asked.links().is_some() {
+                let types = listing(asked.generates_plugin_types.iter().map(|kind| kind.as_str()));
+                let message = format!("`{}` has plugins of several types", asked.name);
+                let help = format!("choose one with `--plugin-type` and `--name`; the types are {types}");
+                self.report(Code::MissingAnswer, message, vec![help]);
+                return None;
+            }
             return Some((asked, kind));
         };
         let snake = case::snake(given);
@@ -212,7 +222,8 @@ impl<'c, 'l> Resolver<'c, 'l> {
                 self.report(Code::BadAnswer, message, Vec::new());
                 return None;
             }
-            let variant = request.name.as_deref().and_then(|name| self.variant_of(&snake, name));
+            let name = request.name.as_deref().filter(|_| asked.links().is_none());
+            let variant = name.and_then(|name| self.variant_of(&snake, name));
             return Some((variant.unwrap_or(asked), Some(snake)));
         }
         if let Some(variant) =
@@ -281,7 +292,9 @@ impl<'c, 'l> Resolver<'c, 'l> {
             let variants: Vec<&str> = self.catalogue.variants(component).filter(makes).filter_map(last).collect();
             let known: Vec<&str> = self.catalogue.components().filter(makes).filter_map(last).collect();
             let mut help = vec!["give it one with `--name NAME`".to_owned()];
-            if !variants.is_empty() {
+            if component.links().is_some() {
+                help = vec![format!("choose one with `--name`: {}", listing(shipped(kind)))];
+            } else if !variants.is_empty() {
                 help.push(format!("or take a variant with `--plugin-type`: {}", listing(variants)));
             } else if !known.is_empty() {
                 help.push(format!("the catalogue has some: `--name` with {}", listing(known)));
@@ -289,7 +302,18 @@ impl<'c, 'l> Resolver<'c, 'l> {
             self.report(Code::MissingAnswer, format!("a plugin of type `{kind}` needs a name"), help);
             return Err(());
         };
-        match names::plugin(&name, &names::types(self.catalogue)) {
+        if component.links() == Some(MLX_PLUGINS) && !is_shipped(kind, &name) {
+            let known: Vec<&str> = shipped(kind).collect();
+            let message =
+                format!("`{MLX_PLUGINS}` has no {} of type `{kind}`", quoted(&name.escape_debug().to_string()));
+            let near = nearest(&name, known.iter().copied()).map(|near| format!("did you mean `{near}`?"));
+            let help = near.into_iter().chain([format!("it has {}", listing(known.iter().copied()))]).collect();
+            self.report(Code::BadAnswer, message, help);
+            return Err(());
+        }
+        let types = names::types(self.catalogue);
+        let wrong = [Some(&name), request.id.as_ref()].into_iter().flatten().find_map(|id| names::plugin(id, &types));
+        match wrong {
             None => Ok(Some(name)),
             Some(found) => {
                 self.found.push(found);
@@ -445,34 +469,43 @@ impl<'c, 'l> Resolver<'c, 'l> {
         if let (Some(kind), Some(id)) = (self.only_type(needed), default)
             && !self.has(&needed.name)
         {
-            self.instance(needed, kind, id, BTreeMap::new(), Extra::default(), false);
+            let instance = self.named(needed, kind, id, None);
+            self.instance(needed, instance, BTreeMap::new(), Extra::default(), false);
         }
     }
 
-    fn instance(
-        &mut self,
-        component: &'c Component,
-        kind: String,
-        id: String,
-        answers: BTreeMap<String, JsonValue>,
-        extra: Extra,
-        requested: bool,
-    ) {
-        let taken = |item: &Item<'_>| item.subject.instance.as_ref().is_some_and(|i| i.kind == kind && i.id == id);
-        if self.items.iter().any(taken) {
-            return;
+    /// The plugin that runs under an id, with the name that it is registered with. One that is linked as it is has its own `name`
+    /// there, and no module here.
+    fn named(&self, component: &Component, kind: String, id: String, name: Option<String>) -> Instance {
+        if component.links().is_some() {
+            return Instance { name: name.unwrap_or_else(|| id.clone()), kind, id, module: None };
         }
         // Two plugins of different types may have one id, and then the second has its type in its module's name.
         let module = case::snake(&id);
         let there = self.lock.components.iter().filter_map(|installed| installed.module.as_deref());
-        let new = self.items.iter().filter_map(|item| item.subject.instance.as_ref()).map(|i| i.module.as_str());
+        let new = self.items.iter().filter_map(|item| item.subject.instance.as_ref()?.module.as_deref());
         let module = match there.chain(new).any(|other| other == module) {
             true => format!("{module}_{kind}"),
             false => module,
         };
         let shipped = component.plugin.as_ref().is_some_and(|plugin| plugin.shipped.is_some());
         let name = if shipped { format!("{}-{id}", self.lock.project.name) } else { id.clone() };
-        let instance = Some(Instance { kind, id, name, module });
+        Instance { kind, id, name, module: Some(module) }
+    }
+
+    fn instance(
+        &mut self,
+        component: &'c Component,
+        instance: Instance,
+        answers: BTreeMap<String, JsonValue>,
+        extra: Extra,
+        requested: bool,
+    ) {
+        let same = |other: &Instance| other.kind == instance.kind && other.id == instance.id;
+        if self.items.iter().filter_map(|item| item.subject.instance.as_ref()).any(same) {
+            return;
+        }
+        let instance = Some(instance);
         self.items.push(Item { subject: Subject { component, instance, answers, extra }, requested });
     }
 
@@ -510,6 +543,20 @@ impl<'c, 'l> Resolver<'c, 'l> {
             .collect();
         self.found.extend(found);
     }
+}
+
+/// The package of [`SHIPPED`].
+pub(super) const MLX_PLUGINS: &str = "mlx-plugins";
+
+/// Whether the package `mlx-plugins` has a plugin of this type and name.
+pub(super) fn is_shipped(kind: &str, name: &str) -> bool {
+    SHIPPED.contains(&render::feature(kind, name).as_str())
+}
+
+/// The names of the plugins of a type that `mlx-plugins` has.
+fn shipped(kind: &str) -> impl Iterator<Item = &'static str> {
+    let prefix = render::feature(kind, "");
+    SHIPPED.iter().filter_map(move |feature| feature.strip_prefix(&prefix))
 }
 
 /// Whether a component puts something into a project by itself, apart from plugins.

@@ -89,7 +89,7 @@ pub struct Installed {
     /// The plugin that was made, `ml_platform/databricks`; `None` for the component itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
-    /// The plugin's module; `None` for a component itself.
+    /// The plugin's module; `None` for a component itself, and for a plugin that is linked as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub module: Option<String>,
     /// Whether it was asked for; otherwise another component needs it.
@@ -103,7 +103,7 @@ pub struct Installed {
     /// The crates that were added to `Cargo.toml`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub dependencies: Vec<String>,
-    /// The plugins in `plugins.json`, as `type/name`.
+    /// The plugins, as `type/name`: in `plugins.json`, but for those that are linked as they are.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub plugins: Vec<String>,
     /// The answers. None of them is secret.

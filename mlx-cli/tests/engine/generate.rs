@@ -501,19 +501,73 @@ fn what_a_composition_says_is_taken_or_said_to_be_left() {
     }
     let plan = compose(
         "description: mine\nvariables: {base: data, dir: \"${base}/in\", n: 3}\nprofiles: {live: {}}\nplugins:\n  \
-         - {type: security, name: api-keys, config: {keys: [{key: \"${env:KEY}\"}], primary_key: id, \
+         - {type: security, name: keys-of-mine, config: {keys: [{key: \"${env:KEY}\"}], primary_key: id, \
          path: \"${dir}/$${x}\", n: \"${n}\"}}\n",
     )
     .unwrap_or_else(|e| panic!("{e:?}"));
     let notes = plan.notes.join("\n");
-    for expected in ["`description`", "`profiles`", "`security-api-keys`", "`primary_key` is no setting"] {
+    for expected in ["`description`", "`profiles`", "`primary_key` is no setting"] {
         assert!(notes.contains(expected), "{expected}: {notes}");
     }
     apply::apply(&place.project(), &plan).unwrap();
     let made = Composition::from_yaml(&place.text("platform.yaml")).unwrap();
     assert!(made.problems().is_empty(), "{:?}", made.problems());
-    let config = made.plugins().iter().find(|plugin| plugin.id() == "api-keys").unwrap().config.to_json();
+    let config = made.plugins().iter().find(|plugin| plugin.id() == "keys-of-mine").unwrap().config.to_json();
     assert_eq!(config, json!({"keys": [{"key": "${env:KEY}"}], "primary_key": "id", "path": "data/in/$${x}", "n": 3}));
+}
+
+#[test]
+fn a_plugin_that_mlx_plugins_has_is_linked_as_it_is() {
+    let place = Place::new(Catalogue::embedded().unwrap());
+    let compose = |yaml: &str| {
+        let source = CompositionSource::Text { name: "stack.yaml", yaml };
+        generate::compose(&place.project(), &place.catalogue, source, &options())
+    };
+    let yaml = "plugins:\n  - {type: model_server, name: local, id: predictor, on_failure: continue}\n  \
+                - {type: serving_platform, name: http, default: true, config: {port: 0, limits: {body: 1MiB}}}\n  \
+                - {type: serving_platform, name: htttp}\n";
+    let plan = compose(yaml).unwrap_or_else(|e| panic!("{e:?}"));
+    assert!(plan.notes.iter().all(|note| !note.contains("mlx-plugins")), "{:?}", plan.notes);
+    let touched: Vec<&str> = plan.visible().map(|operation| operation.path.as_str()).collect();
+    for path in ["Cargo.toml", "platform.yaml", "src/platform/plugins/mod.rs", "src/platform/plugins/htttp.rs"] {
+        assert!(touched.contains(&path), "{path}: {touched:?}");
+    }
+    assert!(!touched.iter().any(|path| path.ends_with("/predictor.rs") || path.ends_with("/http.rs")), "{touched:?}");
+    assert_eq!(Plan::from_json(&plan.to_json().to_string()).unwrap().operations, plan.operations);
+    apply::apply(&place.project(), &plan).unwrap();
+    let manifest = place.text("Cargo.toml");
+    let features = r#"mlx-plugins = { workspace = true, features = ["model-server-local", "serving-platform-http"] }"#;
+    assert!(manifest.contains(features), "{manifest}");
+    assert_eq!(place.text("src/platform/plugins/mod.rs").matches("mlx_core::link!(mlx_plugins);\n").count(), 1);
+    let made = Composition::from_yaml(&place.text("platform.yaml")).unwrap();
+    assert!(made.problems().is_empty(), "{:?}", made.problems());
+    let entry = |id: &str| made.plugins().iter().find(|plugin| plugin.id() == id).unwrap();
+    assert_eq!((entry("predictor").name.as_str(), entry("http").name.as_str()), ("local", "http"));
+    assert_eq!(entry("http").config.to_json(), json!({"port": 0, "limits": {"body": "1MiB"}}));
+    assert!(place.text("platform.yaml").contains("on_failure: \"continue\""), "{}", place.text("platform.yaml"));
+    let listed = PluginManifest::from_json("plugins.json", &place.text("plugins.json")).unwrap();
+    assert!(listed.plugins().iter().all(|plugin| plugin.name == "htttp"), "{:?}", listed.plugins());
+    assert!(compose(yaml).unwrap().is_empty());
+    // From the lock, the same comes again.
+    let project = place.project();
+    let mut tree = project.tree();
+    let entries = project.lock().components.clone();
+    let again = generate::regenerate(&mut tree, &place.catalogue, &entries, &options()).unwrap();
+    for made in &again {
+        let there = entries.iter().find(|entry| entry.id() == made.entry.id()).unwrap();
+        assert_eq!((&made.entry.edits, &made.entry.plugins), (&there.edits, &there.plugins), "{}", there.id());
+    }
+    let linked = |name: Option<&str>, kind: Option<&str>| Request {
+        plugin_type: kind.map(str::to_owned),
+        name: name.map(str::to_owned),
+        ..request("mlx-plugins")
+    };
+    let kind = Some("experiment_tracker");
+    place.refused(&linked(Some("lokal"), kind), Code::BadAnswer, "did you mean `local`?");
+    place.refused(&linked(None, kind), Code::MissingAnswer, "`jsonl`");
+    place.refused(&linked(None, None), Code::MissingAnswer, "`--plugin-type`");
+    place.add(&linked(Some("jsonl"), kind));
+    assert!(place.text("platform.yaml").contains("  name: jsonl\n"), "{}", place.text("platform.yaml"));
 }
 
 #[test]
@@ -564,7 +618,10 @@ fn every_component_of_the_catalogue_can_be_added() {
     for component in catalogue.components().filter(|component| component.name != "project") {
         let place = Place::new(catalogue);
         let needs_name = component.plugin.as_ref().is_some_and(|plugin| plugin.kind.is_some() && plugin.name.is_none());
-        let request = Request { name: needs_name.then(|| "my-own".to_owned()), ..request(&component.name) };
+        let request = match component.links() {
+            Some(_) => plugin(&component.name, "model_server", "local"),
+            None => Request { name: needs_name.then(|| "my-own".to_owned()), ..request(&component.name) },
+        };
         let plan = place.add(&request);
         assert!(!plan.is_empty(), "{}", component.name);
         assert!(place.plan(&request).unwrap().is_empty(), "{} is there once", component.name);

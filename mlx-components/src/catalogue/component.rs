@@ -172,6 +172,9 @@ pub struct PluginTemplates {
     pub cargo: Cargo,
     /// The plugin that MLX itself has for this.
     pub shipped: Option<Shipped>,
+    /// The package, one of those in `cargo`, that has the plugins, each behind the feature `TYPE-NAME`: they are linked as they are, and
+    /// nothing is made around them.
+    pub links: Option<CargoName>,
 }
 
 /// A plugin that MLX itself has.
@@ -368,6 +371,11 @@ impl Component {
             Error::from_diagnostics(format_args!("the component `{}`", self.name), vec![found])
                 .with_kind(mlx_core::ErrorKind::NotFound)
         })
+    }
+
+    /// The package whose plugins are linked as they are, where the component makes none around them.
+    pub fn links(&self) -> Option<&str> {
+        self.plugin.as_ref()?.links.as_deref()
     }
 
     /// What can be answered: its variables, and its settings that are no secrets.
@@ -615,6 +623,14 @@ impl ComponentFile {
                     );
                 }
             }
+        }
+        if let Some(plugin) = &self.plugin
+            && let Some(links) = &plugin.links
+            && !plugin.cargo.dependencies.names().any(|name| name == links.as_str())
+        {
+            let message = format!("`{links}` is not among the packages of the plugin");
+            let help = "add it to `cargo` below `plugin`";
+            cx.report(Diagnostic::error(Code::UnmetDependency, message).at(links.location()).help(help));
         }
         if let Some(kind) = self.plugin.as_ref().and_then(|plugin| plugin.kind.as_ref())
             && !self.generates_plugin_types.iter().any(|known| known.as_str() == kind.as_str())
