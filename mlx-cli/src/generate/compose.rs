@@ -2,7 +2,7 @@
 
 use super::{
     CompositionSource, Extra, Request,
-    resolve::{MLX_PLUGINS, Resolver, is_reference, is_shipped},
+    resolve::{MLX_PLUGINS, Resolver, default_of_secret, is_reference, is_shipped},
 };
 use crate::project::Lock;
 use mlx_components::catalogue::{Catalogue, Component, ComponentKind, case};
@@ -119,6 +119,10 @@ fn read(
             if variable.is_none() && !there && !linked {
                 undeclared(component, kind, id, &setting.key, at, &mut found, &mut notes);
             }
+            if variable.is_some_and(|variable| variable.secret) && is_reference(&value) {
+                found
+                    .extend(default_of_secret(&setting.key, id, &value).map(|refused| refused.at(unseen(at).as_ref())));
+            }
             if variable.is_none() {
                 secrets(&setting.key, &setting.key, &value, id, at, &mut found);
             }
@@ -199,7 +203,7 @@ fn undeclared(
     let plugin = component.plugin.as_ref();
     if component.kind == ComponentKind::Vendor && plugin.is_some_and(|plugin| plugin.shipped.is_none()) {
         let message = format!("`{}` has no setting {}", component.name, quoted(&key.escape_debug().to_string()));
-        let unknown = Diagnostic::error(Code::BadAnswer, message).at(at);
+        let unknown = Diagnostic::error(Code::BadAnswer, message).at(unseen(at).as_ref());
         found.push(match nearest(key, known()) {
             Some(near) => unknown.help(format!("did you mean `{near}`?")),
             None => unknown.help(format!("its settings are {}", listing(known()))),
@@ -230,7 +234,7 @@ fn substituted(
             Ok(value) => value,
             Err(why) => {
                 let help = "write the value in its place";
-                found.push(Diagnostic::error(Code::BadReference, why).at(at).help(help));
+                found.push(Diagnostic::error(Code::BadReference, why).at(unseen(at).as_ref()).help(help));
                 JsonValue::Null
             }
         },
@@ -296,14 +300,17 @@ fn secrets(path: &str, name: &str, value: &JsonValue, id: &str, at: Option<&Loca
     match value {
         JsonValue::String(text) if !text.is_empty() && is_secret(name) => {
             let refers = Template::parse(text).is_ok_and(|read| read.is_some_and(|t| t.references().next().is_some()));
+            let path = path.escape_debug();
             if refers {
+                found.extend(
+                    default_of_secret(&path.to_string(), id, value).map(|refused| refused.at(unseen(at).as_ref())),
+                );
                 return;
             }
-            let path = path.escape_debug();
             let variable = format!("{}_{}", case::snake(id), case::snake(name)).to_uppercase();
             let message = format!("`{path}` of `{id}` is a secret by its name, which is not given here");
             let help = format!("write `${{env:{variable}}}` in its place, and set `{variable}` where the program runs");
-            found.push(Diagnostic::error(Code::SecretAnswer, message).at(at).help(help));
+            found.push(Diagnostic::error(Code::SecretAnswer, message).at(unseen(at).as_ref()).help(help));
         }
         JsonValue::Array(items) => {
             for (index, item) in items.iter().enumerate() {
@@ -318,6 +325,11 @@ fn secrets(path: &str, name: &str, value: &JsonValue, id: &str, at: Option<&Loca
         }
         _ => {}
     }
+}
+
+/// A place without what stands there, which may be a secret.
+fn unseen(at: Option<&Location>) -> Option<Location> {
+    at.cloned().map(Location::without_text)
 }
 
 /// Whether settings of this name are mostly secret: what ends in `key`, `token`, `password` and the like, except for keys of

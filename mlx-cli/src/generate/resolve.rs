@@ -12,6 +12,7 @@ use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
     diagnostics::{Code, listing, nearest, quoted},
     registry::SHIPPED,
+    value::{Reference, Template},
 };
 use semver::{Version, VersionReq};
 use std::collections::{BTreeMap, BTreeSet};
@@ -332,13 +333,18 @@ impl<'c, 'l> Resolver<'c, 'l> {
         let before = self.found.len();
         let mut answers = BTreeMap::new();
         let mut extra = request.extra.clone();
-        let secret = |name: &str, value: &JsonValue| {
-            component.variable(name).is_some_and(|variable| variable.secret) && !is_reference(value)
-        };
+        let is_secret = |name: &str| component.variable(name).is_some_and(|variable| variable.secret);
         let texts = request.set.iter().map(|(name, text)| (name, JsonValue::from(text.as_str()), true));
         let values = request.answers.iter().filter(|(name, _)| !request.set.contains_key(*name));
         for (name, value, is_text) in texts.chain(values.map(|(name, value)| (name, value.clone(), false))) {
-            if secret(name, &value) {
+            if is_secret(name)
+                && is_reference(&value)
+                && let Some(found) = default_of_secret(name, &component.name, &value)
+            {
+                self.found.push(found);
+                continue;
+            }
+            if is_secret(name) && !is_reference(&value) {
                 let variable = format!("{}_{}", case::snake(id.unwrap_or(&component.name)), name).to_uppercase();
                 let message = format!("`{name}` of `{}` is a secret, which is not given here", component.name);
                 let help = format!("the program reads it from the environment: set `{variable}` where it runs");
@@ -567,6 +573,17 @@ fn is_of_its_own(component: &Component) -> bool {
         || !component.edits.is_empty()
         || !cargo.dependencies.is_empty()
         || !cargo.dev_dependencies.is_empty()
+}
+
+/// What is wrong with references in the place of a secret: a default that is written out is the secret, or as good as it.
+pub(super) fn default_of_secret(setting: &str, of: &str, value: &JsonValue) -> Option<Diagnostic> {
+    let template = Template::parse(value.as_str()?).ok()??;
+    let written = |reference: &&Reference| reference.default.as_ref().is_some_and(|default| !default.is_empty());
+    let reference = template.references().find(written)?;
+    let message =
+        format!("`{setting}` of `{of}` is a secret, and its reference has a default, which is not given here");
+    let help = format!("leave out the default: `{}`", reference.to_string().escape_debug());
+    Some(Diagnostic::error(Code::SecretAnswer, message).help(help))
 }
 
 /// Whether the value is looked up when the program starts: `${env:TOKEN}`.

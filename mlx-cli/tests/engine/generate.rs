@@ -337,9 +337,13 @@ fn a_request_that_cannot_be_met_changes_nothing() {
     place.refused(&answers(&[("port", "0")]), Code::OutOfRange, "below");
     let error = place.refused(&request("asks"), Code::MissingAnswer, "`first`");
     assert_eq!(error.diagnostics().len(), 2, "all of them at once: {error:?}");
-    let error =
-        place.refused(&with(request("stores/lake"), &[("password", "hunter2")]), Code::SecretAnswer, "LAKE_PASSWORD");
-    assert!(!format!("{error:?} {error} {}", error.to_json()).contains("hunter2"));
+    for (password, expected) in
+        [("hunter2", "LAKE_PASSWORD"), ("${env:PW:-hunter2}", "leave out the default: `${env:PW}`")]
+    {
+        let error =
+            place.refused(&with(request("stores/lake"), &[("password", password)]), Code::SecretAnswer, expected);
+        assert!(!format!("{error:?} {error} {}", error.to_json()).contains("hunter2"));
+    }
 }
 
 #[test]
@@ -473,15 +477,26 @@ fn what_a_composition_says_is_taken_or_said_to_be_left() {
         ("auth: {privateKey: LITERAL}", "`auth.privateKey`"),
         ("secrets: {a: LITERAL}", "`secrets.a`"),
         ("token: \"${literal}\"", "`token`"),
+        ("token: \"${env:API_KEYS_TOKEN:-LITERAL}\"", "`token`"),
+        ("token: \"${fallback}\"", "`token`"),
+        ("keys: [{name: demo, key: \"${env:API_KEYS_KEY:-LITERAL}\"}]", "`keys[0].key`"),
     ] {
         let yaml = format!(
-            "variables: {{literal: LITERAL}}\nplugins:\n  - {{type: security, name: api-keys, config: {{{settings}}}}}\n"
+            "variables: {{literal: LITERAL, fallback: \"${{env:API_KEYS_FALLBACK:-LITERAL}}\"}}\nplugins:\n  - {{type: security, name: api-keys, config: {{{settings}}}}}\n"
         );
         let error = compose(&yaml).unwrap_err();
         assert_eq!(error.diagnostics()[0].code, Code::SecretAnswer, "{error:?}");
-        let text = error.diagnostics()[0].message.clone() + &error.diagnostics()[0].help.join(" ");
+        // Nor does the line that it stands in show it.
+        let text = format!("{error:?}");
         assert!(text.contains(path) && text.contains("${env:API_KEYS_") && !text.contains("LITERAL"), "{text}");
     }
+    let declared = "plugins: [{type: ml_platform, name: databricks, config: {host: \"https://h\", token: \"${env:T:-LITERAL}\"}}]";
+    let error = compose(declared).unwrap_err();
+    let found = &error.diagnostics()[0];
+    assert_eq!((found.code, found.location.as_ref().map(|at| at.line)), (Code::SecretAnswer, Some(1)), "{error:?}");
+    assert!(found.help[0].ends_with("`${env:T}`") && !format!("{error:?}").contains("LITERAL"), "{error:?}");
+    // Without a text to fall back on, it is a reference like any other.
+    compose(&declared.replace("LITERAL", "")).unwrap_or_else(|e| panic!("{e:?}"));
     for (yaml, expected) in [
         ("plugins: [{type: security, name: own, config: {a: \"${absent}\"}}]", "`${absent}`"),
         ("plugins: [{type: ml_platform, name: databricks, config: {hots: x}}]", "did you mean `host`?"),
