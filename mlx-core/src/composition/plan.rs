@@ -201,7 +201,7 @@ impl Plan {
 impl Step {
     /// The type and the id: `data_source/sqlite`.
     pub fn label(&self) -> String {
-        format!("{}/{}", self.registration.metadata().kind.name, self.id)
+        [self.registration.metadata().kind.name, "/", &self.id].concat()
     }
 
     /// The methods that [`Resilience::retry`] repeats: those that its contracts declare idempotent.

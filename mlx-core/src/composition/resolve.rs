@@ -133,7 +133,7 @@ impl<'c> Resolver<'c> {
                 continue;
             };
             let variables = self.composition.variables.as_ref();
-            let mut checked = registration.check(&entry.config, variables, &format!("{}.config", entry.path));
+            let mut checked = registration.check(&entry.config, variables, &entry.path);
             let resilience = policies(entry, variables, registration.metadata(), &mut checked.diagnostics);
             self.candidates.push(Candidate { entry, registration, checked, resilience, default: entry.default });
         }
@@ -480,7 +480,7 @@ fn policies(
 ) -> Option<Resilience> {
     let node = entry.resilience.as_ref()?;
     let path = format!("{}.resilience", entry.path);
-    let mut cx = Reader::plan(variables).within(path.as_str());
+    let mut cx = Reader::plan(variables).within(&path);
     let resilience = Resilience::read(node, &mut cx);
     found.extend(cx.into_parts().0);
     let resilience = resilience?;

@@ -53,7 +53,7 @@ pub struct Reader<'a> {
     stage: Stage,
     variables: &'a dyn Variables,
     resolved: Option<&'a Resolved>,
-    path: Path,
+    path: Path<'a>,
     secrets: u32,
     diagnostics: Vec<Diagnostic>,
     references: Vec<Awaited>,
@@ -62,7 +62,9 @@ pub struct Reader<'a> {
 
 /// The way to the value being read. A reading that finds no mistake allocates nothing for it.
 #[derive(Default)]
-struct Path {
+struct Path<'a> {
+    /// What comes before all of it.
+    prefix: &'a str,
     inline: [Segment; INLINE],
     length: usize,
     /// What is deeper than `inline` holds.
@@ -88,7 +90,7 @@ impl Default for Segment {
     }
 }
 
-impl Path {
+impl Path<'_> {
     #[inline]
     fn push(&mut self, segment: Segment) {
         match self.inline.get_mut(self.length) {
@@ -118,8 +120,9 @@ impl Path {
     }
 }
 
-impl Display for Path {
+impl Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.prefix)?;
         let mut names = self.names.iter();
         let segments = self.inline[..self.length.min(INLINE)].iter().chain(&self.deep);
         for (nth, segment) in segments.enumerate() {
@@ -131,7 +134,7 @@ impl Display for Path {
                 Segment::Key(key) => key,
                 Segment::Name => names.next().map_or("", String::as_str),
             };
-            let dot = if nth == 0 { "" } else { "." };
+            let dot = if nth == 0 && self.prefix.is_empty() { "" } else { "." };
             write!(f, "{dot}{key}")?;
         }
         Ok(())
@@ -266,14 +269,20 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Sets what comes before every path: `plugins[2].config`, or nothing.
+    /// Sets what comes before every path: `plugins[2]`, or nothing.
     #[must_use]
-    pub fn within(mut self, prefix: impl Into<String>) -> Self {
-        let prefix = prefix.into();
-        if !prefix.is_empty() {
-            self.path.push_key(Cow::Owned(prefix));
-        }
+    pub fn within(mut self, prefix: &'a str) -> Self {
+        self.path.prefix = prefix;
         self
+    }
+
+    /// The settings of the plugin that stands there in a composition: every path begins with `plugins[2].config`, or, where
+    /// the plugin stands nowhere, with nothing.
+    pub(crate) fn settings_of(mut self, plugin: &'a str) -> Self {
+        if !plugin.is_empty() {
+            self.path.push(Segment::Key("config"));
+        }
+        self.within(plugin)
     }
 
     /// Ends the reading: the value, or every mistake.

@@ -147,7 +147,7 @@ impl ConfigEntry {
     /// [`Invalid`](crate::ErrorKind::Invalid) with every mistake, each with its place.
     pub fn read<T: ConfigValue>(&self) -> Result<T> {
         let resolved = Resolved::new();
-        let mut reader = Reader::start(self.variables.as_ref(), &resolved).within(self.key.as_str());
+        let mut reader = Reader::start(self.variables.as_ref(), &resolved).within(&self.key);
         let value = T::read(&self.node, &mut reader);
         let subject = match self.key.as_str() {
             "" => "the configuration".to_owned(),

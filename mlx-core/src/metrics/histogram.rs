@@ -1,7 +1,6 @@
 //! A distribution of durations in a fixed number of counters.
 
 use std::{
-    array,
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -23,12 +22,14 @@ const LONGEST: u64 = (1 << 42) - 1;
 const OCTAVES: usize = bucket(LONGEST) / SUB_BUCKETS as usize + 1;
 
 /// Durations in log-linear buckets: octaves, each divided evenly, as in [HdrHistogram][hdr]. Values below sixteen
-/// nanoseconds are exact. Recording is two relaxed additions and a maximum. An octave is there once something falls into it: a plugin
-/// starts and stops once, and its methods have their usual durations.
+/// nanoseconds are exact. Recording is two relaxed additions and a maximum. The first duration has a place of its own, because a
+/// plugin starts and stops once; an octave is there once something else falls into it, because methods have their usual durations.
 ///
 /// [hdr]: https://github.com/HdrHistogram/HdrHistogram
 pub(super) struct Histogram {
-    octaves: [OnceLock<Box<Octave>>; OCTAVES],
+    /// One more than the bucket of the first duration; 0 before it.
+    first: AtomicU64,
+    octaves: OnceLock<Box<[OnceLock<Box<Octave>>; OCTAVES]>>,
     total: AtomicU64,
     max: AtomicU64,
 }
@@ -54,14 +55,19 @@ const fn upper(bucket: usize) -> u64 {
 
 impl Histogram {
     pub(super) fn new() -> Self {
-        Histogram { octaves: array::from_fn(|_| OnceLock::new()), total: AtomicU64::new(0), max: AtomicU64::new(0) }
+        let [first, total, max] = [const { AtomicU64::new(0) }; 3];
+        Histogram { first, octaves: OnceLock::new(), total, max }
     }
 
     pub(super) fn record(&self, duration: Duration) {
         let nanoseconds = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX).min(LONGEST);
         let bucket = bucket(nanoseconds);
-        let octave = self.octaves[bucket >> PRECISION].get_or_init(Box::default);
-        octave[bucket % SUB_BUCKETS as usize].fetch_add(1, Relaxed);
+        let is_first = || self.first.compare_exchange(0, bucket as u64 + 1, Relaxed, Relaxed).is_ok();
+        if self.first.load(Relaxed) != 0 || !is_first() {
+            let octaves = self.octaves.get_or_init(|| Box::new([const { OnceLock::new() }; OCTAVES]));
+            let octave = octaves[bucket >> PRECISION].get_or_init(Box::default);
+            octave[bucket % SUB_BUCKETS as usize].fetch_add(1, Relaxed);
+        }
         self.total.fetch_add(nanoseconds, Relaxed);
         self.max.fetch_max(nanoseconds, Relaxed);
     }
@@ -69,12 +75,14 @@ impl Histogram {
     /// The distribution of the moment. What is recorded meanwhile is in it or not.
     pub(super) fn snapshot(&self) -> Distribution {
         let max = self.max.load(Relaxed);
-        let octaves = self.octaves.iter().enumerate().filter_map(|(nth, octave)| Some((nth, octave.get()?)));
-        let buckets: Vec<(usize, u64)> = octaves
-            .flat_map(|(nth, octave)| {
-                octave.iter().enumerate().map(move |(at, count)| ((nth << PRECISION) + at, count.load(Relaxed)))
-            })
-            .collect();
+        let octaves = self.octaves.get().into_iter().flat_map(|octaves| octaves.iter().enumerate());
+        let octaves = octaves.filter_map(|(nth, octave)| Some((nth, octave.get()?)));
+        let counts = octaves.flat_map(|(nth, octave)| {
+            octave.iter().enumerate().map(move |(at, count)| ((nth << PRECISION) + at, count.load(Relaxed)))
+        });
+        let first = self.first.load(Relaxed).checked_sub(1).map(|bucket| (bucket as usize, 1));
+        let mut buckets: Vec<(usize, u64)> = first.into_iter().chain(counts).collect();
+        buckets.sort_unstable();
         Distribution {
             count: buckets.iter().map(|(_, count)| count).sum(),
             buckets,
@@ -85,7 +93,7 @@ impl Histogram {
 }
 
 pub(super) struct Distribution {
-    /// How many are in each bucket of the octaves that are there, in order.
+    /// How many are in each bucket of the octaves that are there, in order. That of the first duration may be there twice.
     buckets: Vec<(usize, u64)>,
     pub(super) count: u64,
     total: u64,

@@ -2,9 +2,9 @@
 
 use super::histogram::Histogram;
 use std::{
-    fmt,
+    fmt, iter,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, OnceLock,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     thread,
@@ -16,21 +16,24 @@ pub struct Meter {
     /// For spans alone.
     #[cfg_attr(not(feature = "tracing"), allow(dead_code))]
     plugin: Arc<str>,
-    /// Few, and only ever added to.
-    operations: RwLock<Vec<Arc<Operation>>>,
+    first: Link,
 }
+
+/// An operation, which has the next one. They are few, and only ever added to.
+type Link = OnceLock<Arc<Operation>>;
 
 struct Operation {
     name: &'static str,
     errors: AtomicU64,
     cancelled: AtomicU64,
     durations: Histogram,
+    next: Link,
 }
 
 impl Meter {
     /// For the plugin with this type and id, `data_source/sqlite`. Nothing is counted yet.
     pub fn new(plugin: impl Into<Arc<str>>) -> Self {
-        Meter { plugin: plugin.into(), operations: RwLock::default() }
+        Meter { plugin: plugin.into(), first: Link::new() }
     }
 
     /// Begins to measure an operation, until the timer is stopped.
@@ -43,29 +46,31 @@ impl Meter {
     }
 
     fn operation(&self, name: &'static str) -> Arc<Operation> {
-        let find = |operations: &[Arc<Operation>]| operations.iter().find(|known| known.name == name).cloned();
-        let known = find(&self.operations.read().unwrap_or_else(PoisonError::into_inner));
-        known.unwrap_or_else(|| {
-            let mut operations = self.operations.write().unwrap_or_else(PoisonError::into_inner);
-            find(&operations).unwrap_or_else(|| {
-                let (errors, cancelled) = (AtomicU64::new(0), AtomicU64::new(0));
-                let operation = Arc::new(Operation { name, errors, cancelled, durations: Histogram::new() });
-                operations.push(operation.clone());
-                operation
-            })
-        })
+        let mut link = &self.first;
+        loop {
+            let operation = link.get_or_init(|| Arc::new(Operation::new(name)));
+            if operation.name == name {
+                return operation.clone();
+            }
+            link = &operation.next;
+        }
     }
 
     /// What was counted so far, by name.
     pub fn snapshot(&self) -> Vec<OperationMetrics> {
-        let operations = self.operations.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let mut metrics: Vec<OperationMetrics> = operations.iter().map(|operation| operation.snapshot()).collect();
+        let operations = iter::successors(self.first.get(), |operation| operation.next.get());
+        let mut metrics: Vec<OperationMetrics> = operations.map(|operation| operation.snapshot()).collect();
         metrics.sort_by_key(|metrics| metrics.operation);
         metrics
     }
 }
 
 impl Operation {
+    fn new(name: &'static str) -> Self {
+        let (errors, cancelled) = (AtomicU64::new(0), AtomicU64::new(0));
+        Operation { name, errors, cancelled, durations: Histogram::new(), next: Link::new() }
+    }
+
     fn snapshot(&self) -> OperationMetrics {
         let durations = self.durations.snapshot();
         OperationMetrics {

@@ -17,6 +17,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     fmt,
     sync::Arc,
+    time::SystemTime,
 };
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -209,14 +210,15 @@ impl Change {
             plan.steps.iter().map(|step| old.position_by_key(step.registration.metadata().kind, &step.id)).collect();
         // Handles to a plugin that was taken out find the one that comes back under its id.
         let mut returns = BTreeSet::new();
+        let now = SystemTime::now();
         let mut member = |(at, (step, before)): (usize, (&Step, &Option<usize>))| match before {
             Some(before) => old.members[*before].clone(),
             None => Arc::new(match running.vacant(&step.label()) {
                 Some(slot) => {
                     returns.insert(at);
-                    Member::at(step, slot)
+                    Member::at(step, slot, now)
                 }
-                None => Member::new(step),
+                None => Member::new(step, now),
             }),
         };
         let members = plan.steps.iter().zip(&before).enumerate().map(&mut member).collect();

@@ -10,10 +10,10 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
-    future::Future,
+    future::{Future, poll_fn},
     mem,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{Arc, PoisonError},
     task::{Context, Poll, Wake, Waker},
     thread,
@@ -278,10 +278,10 @@ impl<T: Send + 'static> Tasks<T> {
     pub(super) fn spawn(&mut self, future: impl Future<Output = T> + Send + 'static) {
         self.running += 1;
         let ended = self.ended.0.clone();
-        let future = CatchUnwind::new(future);
         self.executor.spawn_trusted(async move {
+            let mut future = pin!(Some(future));
             // Whoever no longer waits does not want it.
-            let _ = ended.send(future.await);
+            let _ = ended.send(poll_fn(|cx| poll_contained(future.as_mut(), cx)).await);
         });
     }
 
@@ -295,31 +295,21 @@ impl<T: Send + 'static> Tasks<T> {
     }
 }
 
-/// A future whose panics, also those of its own drop, are its result.
-pub(super) struct CatchUnwind<T>(Option<Pin<Box<dyn Future<Output = T> + Send>>>);
-
-impl<T> CatchUnwind<T> {
-    pub(super) fn new(future: impl Future<Output = T> + Send + 'static) -> Self {
-        CatchUnwind(Some(Box::pin(future)))
+/// Polls a future, and drops it when it has ended. Its panics, also those of its own drop, are its result.
+pub(super) fn poll_contained<F: Future>(
+    mut future: Pin<&mut Option<F>>,
+    cx: &mut Context<'_>,
+) -> Poll<thread::Result<F::Output>> {
+    let Some(running) = future.as_mut().as_pin_mut() else { return Poll::Pending };
+    let polled = catch_unwind(AssertUnwindSafe(|| running.poll(cx)));
+    if let Ok(Poll::Pending) = polled {
+        return Poll::Pending;
     }
-}
-
-impl<T> Future for CatchUnwind<T> {
-    type Output = thread::Result<T>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Some(mut future) = self.0.take() else { return Poll::Pending };
-        let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(cx)));
-        if let Ok(Poll::Pending) = polled {
-            self.0 = Some(future);
-            return Poll::Pending;
-        }
-        let dropped = catch_unwind(AssertUnwindSafe(|| drop(future)));
-        match (polled, dropped) {
-            // What it yielded may have to be stopped.
-            (Ok(Poll::Ready(value)), _) => Poll::Ready(Ok(value)),
-            (Err(payload), _) | (_, Err(payload)) => Poll::Ready(Err(payload)),
-            (Ok(Poll::Pending), Ok(())) => Poll::Pending,
-        }
+    let dropped = catch_unwind(AssertUnwindSafe(|| future.set(None)));
+    match (polled, dropped) {
+        // What it yielded may have to be stopped.
+        (Ok(Poll::Ready(value)), _) => Poll::Ready(Ok(value)),
+        (Err(payload), _) | (_, Err(payload)) => Poll::Ready(Err(payload)),
+        (Ok(Poll::Pending), Ok(())) => Poll::Pending,
     }
 }

@@ -18,8 +18,8 @@ use crate::{
 use foldhash::fast::FixedState;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
-    time::Instant,
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, Weak},
+    time::{Instant, SystemTime},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -54,7 +54,10 @@ pub(super) struct Snapshot {
     /// Where the plugins are found, by position in the plan: each member's own slot, except in the view of plugins
     /// that are being started to take part in a change, which find the successors of what is replaced with them.
     pub(super) slots: Vec<Arc<Slot>>,
-    index: Arc<Index>,
+    // Both are made when they are first asked for.
+    index: Arc<OnceLock<Index>>,
+    /// By the addresses of the members.
+    positions: OnceLock<HashMap<usize, usize, FixedState>>,
 }
 
 /// The place of one plugin in a platform. It stays the same when the plugin in it is replaced.
@@ -63,15 +66,12 @@ pub(super) struct Member {
     standing: Arc<Standing>,
     /// Counts for all instances that have had this place.
     pub(super) meter: Arc<Meter>,
-    /// What policies have done, for all of them as well.
-    pub(super) counters: Arc<Counters>,
+    /// What policies have done, for all of them as well, once there are any.
+    counters: OnceLock<Arc<Counters>>,
 }
 
-struct Index {
-    /// Positions by type and id, under every type a plugin can be used as.
-    by_id: HashMap<(&'static str, String), usize, FixedState>,
-    by_kind: HashMap<&'static str, Vec<usize>, FixedState>,
-}
+/// The positions of the plugins of each type, sorted by id. The first of several with the same one is found by it.
+type Index = HashMap<&'static str, Vec<usize>, FixedState>;
 
 /// Nothing that holds one of these locks can leave it half-changed.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -79,16 +79,16 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Member {
-    pub(super) fn new(step: &Step) -> Self {
-        Member::at(step, Arc::new(Slot::new(step.label())))
+    pub(super) fn new(step: &Step, since: SystemTime) -> Self {
+        Member::at(step, Arc::new(Slot::new(step.label())), since)
     }
 
     /// In a slot that has been there before.
-    pub(super) fn at(step: &Step, slot: Arc<Slot>) -> Self {
+    pub(super) fn at(step: &Step, slot: Arc<Slot>, since: SystemTime) -> Self {
         let metadata = step.registration.metadata();
         let meter = Arc::new(Meter::new(slot.shared_name()));
-        let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name));
-        Member { slot, standing: Arc::new(standing), meter, counters: Arc::default() }
+        let standing = Standing::new(PluginStatus::pending(step.id.clone(), metadata.kind.name, metadata.name, since));
+        Member { slot, standing: Arc::new(standing), meter, counters: OnceLock::new() }
     }
 
     /// Puts the policies of a plan between callers and an instance that has this place or is to take it.
@@ -96,7 +96,7 @@ impl Member {
         if step.resilience.as_ref().is_none_or(Resilience::is_empty) && !instance.is_guarded() {
             return;
         }
-        let (before, reporter) = (self.slot.lease().ok(), instance.get::<StatusReporter>().cloned());
+        let (before, reporter) = (self.slot.lease().ok(), StatusReporter::of(instance));
         let same = before.as_ref().is_some_and(|before| std::ptr::eq(&**before, instance));
         let before = before.and_then(|before| Guard::of(&before));
         let report = move |why| {
@@ -104,14 +104,15 @@ impl Member {
                 reporter.circuit(why);
             }
         };
-        let guard = Guard::new(self.label(), step.resilience.as_ref(), self.counters.clone(), before, same, report);
+        let counters = self.counters.get_or_init(Arc::default).clone();
+        let guard = Guard::new(self.label(), step.resilience.as_ref(), counters, before, same, report);
         instance.set_guard(guard.map(|guard| guard as _));
     }
 
     /// What policies have done, if there are any.
     pub(super) fn resilience(&self) -> Option<ResilienceMetrics> {
         let guard = self.slot.lease().ok().and_then(|lease| Guard::of(&lease));
-        let metrics = self.counters.snapshot(guard.as_deref());
+        let metrics = self.counters.get()?.snapshot(guard.as_deref());
         (guard.is_some() || metrics != ResilienceMetrics::default()).then_some(metrics)
     }
 
@@ -127,7 +128,8 @@ impl Member {
 
 impl Running {
     pub(super) fn new(plan: Plan) -> Self {
-        let members = plan.steps.iter().map(|step| Arc::new(Member::new(step))).collect();
+        let now = SystemTime::now();
+        let members = plan.steps.iter().map(|step| Arc::new(Member::new(step, now))).collect();
         Running {
             current: RwLock::new(Arc::new(Snapshot::new(plan, members))),
             started: Mutex::default(),
@@ -172,8 +174,8 @@ impl Running {
 
     fn set_serving(&self, member: &Member, name: Option<&'static str>) {
         let instance = member.slot.borrow();
-        let reporter = instance.get().ok().and_then(|instance| instance.get::<StatusReporter>());
-        self.changes_of_status.serve(&member.standing, name, reporter.map(Arc::as_ref));
+        let reporter = instance.get().ok().and_then(StatusReporter::of);
+        self.changes_of_status.serve(&member.standing, name, reporter.as_ref());
     }
 
     /// Has a plugin that runs on keep to what a new plan says of it.
@@ -228,25 +230,38 @@ impl Running {
 impl Snapshot {
     /// The plugins of a plan, each in its own place.
     pub(super) fn new(plan: Plan, members: Vec<Arc<Member>>) -> Self {
-        let mut by_id = HashMap::default();
-        let mut by_kind: HashMap<&'static str, Vec<usize>, FixedState> = HashMap::default();
-        for (position, step) in plan.steps.iter().enumerate() {
-            for kind in step.registration.metadata().kinds() {
-                // Its own type comes first: a further type does not take the id from a plugin of that type.
-                by_id.entry((kind.name, step.id.clone())).or_insert(position);
-                by_kind.entry(kind.name).or_default().push(position);
-            }
-        }
-        for positions in by_kind.values_mut() {
-            positions.sort_by(|a, b| plan.steps[*a].id.cmp(&plan.steps[*b].id));
-        }
         let slots = members.iter().map(|member| member.slot.clone()).collect();
-        Snapshot { plan: Arc::new(plan), members, slots, index: Arc::new(Index { by_id, by_kind }) }
+        Snapshot { plan: Arc::new(plan), members, slots, index: Arc::default(), positions: OnceLock::new() }
+    }
+
+    fn index(&self) -> &Index {
+        self.index.get_or_init(|| {
+            let steps = &self.plan.steps;
+            let mut index = Index::default();
+            for (position, step) in steps.iter().enumerate() {
+                for kind in step.registration.metadata().kinds() {
+                    index.entry(kind.name).or_default().push(position);
+                }
+            }
+            for positions in index.values_mut() {
+                positions.sort_by(|a, b| steps[*a].id.cmp(&steps[*b].id));
+            }
+            index
+        })
+    }
+
+    /// The position of the plugin that has this id under a type.
+    fn position_by_id(&self, kind: &str, id: &str) -> Option<usize> {
+        let of_kind = self.index().get(kind)?;
+        let id_at = |position: usize| self.plan.steps[position].id.as_str();
+        let first = of_kind.partition_point(|position| id_at(*position) < id);
+        of_kind.get(first).copied().filter(|position| id_at(*position) == id)
     }
 
     /// The same plugins, found in other slots.
     pub(super) fn with_slots(&self, slots: Vec<Arc<Slot>>) -> Self {
-        Snapshot { plan: self.plan.clone(), members: self.members.clone(), slots, index: self.index.clone() }
+        let (plan, members, index) = (self.plan.clone(), self.members.clone(), self.index.clone());
+        Snapshot { plan, members, slots, index, positions: OnceLock::new() }
     }
 
     /// Takes the settings that plugins really have from another snapshot, where they have a position there.
@@ -260,18 +275,15 @@ impl Snapshot {
 
     /// The position of the plugin that has this place.
     pub(super) fn position_of(&self, member: &Member) -> Option<usize> {
-        let is_here = |position: &usize| std::ptr::eq(&*self.members[*position], member);
-        let status = member.status();
-        let key = (status.kind, status.id);
-        // By its name, which only a plugin with several types can have taken; looking at all of them would make the
-        // stop of many plugins quadratic.
-        let named = self.index.by_id.get(&key).copied().filter(is_here);
-        named.or_else(|| (0..self.members.len()).find(is_here))
+        let address = |member: &Member| std::ptr::from_ref(member).addr();
+        let numbered = || self.members.iter().enumerate();
+        let positions = self.positions.get_or_init(|| numbered().map(|(at, member)| (address(member), at)).collect());
+        positions.get(&address(member)).copied()
     }
 
     /// The position of a plugin by its own type and its id.
     pub(super) fn position_by_key(&self, kind: &'static KindInfo, id: &str) -> Option<usize> {
-        let position = *self.index.by_id.get(&(kind.name, id.to_owned()))?;
+        let position = self.position_by_id(kind.name, id)?;
         (self.plan.steps[position].registration.metadata().kind.id == kind.id).then_some(position)
     }
 
@@ -281,7 +293,7 @@ impl Snapshot {
 
     /// The positions of all plugins of a type, in the order of their ids.
     pub(super) fn positions_of(&self, kind: &'static KindInfo) -> &[usize] {
-        self.index.by_kind.get(kind.name).map(Vec::as_slice).unwrap_or_default()
+        self.index().get(kind.name).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// The position of a plugin by id or name, or the default one of the type.
@@ -301,8 +313,8 @@ impl Snapshot {
                 ))),
             };
         };
-        if let Some(position) = self.index.by_id.get(&(kind.name, name.to_owned())) {
-            return Ok(*position);
+        if let Some(position) = self.position_by_id(kind.name, name) {
+            return Ok(position);
         }
         let mut named = of_kind.iter().filter(|position| steps[**position].registration.metadata().name == name);
         match (named.next(), named.next()) {

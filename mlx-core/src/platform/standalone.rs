@@ -53,7 +53,7 @@ impl Registry {
         }
         let cx = InitContext::alone(name);
         let start = registration
-            .start(&config, &System, &Resolved::new(), String::new(), cx)
+            .start(&config, &System, &Resolved::new(), "", cx)
             .map_err(|found| Error::from_diagnostics(subject, found))?;
         Standalone::publish(name, start::start_alone(name, start, START_TIMEOUT).await?)
     }

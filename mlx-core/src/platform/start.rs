@@ -17,7 +17,8 @@ use crate::{
     plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
 };
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
     fmt,
     pin::pin,
     sync::{Arc, Weak},
@@ -160,26 +161,25 @@ pub(super) async fn start_all(
     outcome: &mut Outcome,
 ) {
     let steps = &stage.snapshot.plan.steps;
-    let mut followers = vec![Vec::new(); steps.len()];
-    let mut users = vec![Vec::new(); steps.len()];
-    let mut waiting = vec![0usize; steps.len()];
-    for (position, step) in steps.iter().enumerate() {
-        for before in &step.requires {
-            followers[*before].push(position);
-            waiting[position] += usize::from(positions.contains(before));
-        }
+    let mut included = vec![false; steps.len()];
+    positions.iter().for_each(|position| included[*position] = true);
+    let followers = Followers::new(steps.len(), |position| steps[position].requires.iter().copied());
+    let users = Followers::new(steps.len(), |position| {
         // Of those that use each other, the plan's order says who waits.
-        for before in step.optional.iter().filter(|before| **before < position) {
-            users[*before].push(position);
-            waiting[position] += usize::from(positions.contains(before));
-        }
+        steps[position].optional.iter().copied().filter(move |before| *before < position)
+    });
+    let mut waiting = vec![0usize; steps.len()];
+    for before in positions.iter().copied() {
+        followers.of(before).iter().chain(users.of(before)).for_each(|position| waiting[*position] += 1);
     }
-    let mut ready: BTreeSet<usize> = positions.iter().copied().filter(|position| waiting[*position] == 0).collect();
+    // The first of the plan first.
+    let mut ready: BinaryHeap<Reverse<usize>> =
+        positions.iter().copied().filter(|position| waiting[*position] == 0).map(Reverse).collect();
     let mut tasks = Tasks::new(step::executor());
     let at_once = stage.snapshot.plan.options.max_concurrent_starts();
     loop {
         while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.running() < at_once {
-            let Some(position) = ready.pop_first() else { break };
+            let Some(Reverse(position)) = ready.pop() else { break };
             tasks.spawn(start_one(stage.clone(), position, cancellation.clone()));
         }
         let Some(ended) = tasks.next().await else { break };
@@ -195,13 +195,21 @@ pub(super) async fn start_all(
                 continue;
             }
         };
-        // Those that wait for it, and need wait no longer.
-        let mut released = Vec::new();
+        // Whose waiting has an end with this.
+        let mut over = |position: &usize| {
+            // One that waits for nothing here is not of this round.
+            if waiting[*position] > 0 {
+                waiting[*position] -= 1;
+                if waiting[*position] == 0 && included[*position] {
+                    ready.push(Reverse(*position));
+                }
+            }
+        };
         match result {
             Ok(warnings) => {
                 outcome.started.push(position);
                 outcome.warnings.extend(warnings);
-                released.extend(followers[position].iter().chain(&users[position]));
+                followers.of(position).iter().chain(users.of(position)).for_each(&mut over);
             }
             Err(failure) => {
                 let cause = failure.diagnostics.first().map(|diagnostic| diagnostic.message.clone());
@@ -214,7 +222,7 @@ pub(super) async fn start_all(
                     }
                     None if stage.can_do_without(position) => {
                         let given_up: BTreeSet<usize> = outcome.failed[failed..].iter().map(|(at, _)| *at).collect();
-                        released.extend(given_up.intersection(&positions).flat_map(|at| &users[*at]));
+                        given_up.intersection(&positions).flat_map(|at| users.of(*at)).for_each(&mut over);
                     }
                     _ => {
                         outcome.fatal.push(failure);
@@ -223,15 +231,39 @@ pub(super) async fn start_all(
                 }
             }
         }
-        for position in released {
-            // One that waits for nothing here is not of this round.
-            if waiting[position] > 0 {
-                waiting[position] -= 1;
-                if waiting[position] == 0 && positions.contains(&position) {
-                    ready.insert(position);
-                }
+    }
+}
+
+/// Who comes after each step of a plan.
+struct Followers {
+    /// Where those of each step begin in `all`, and where those of the last one end.
+    begin: Vec<usize>,
+    all: Vec<usize>,
+}
+
+impl Followers {
+    /// From what comes before each of the steps.
+    fn new<I: Iterator<Item = usize>>(steps: usize, before: impl Fn(usize) -> I) -> Self {
+        let mut begin = vec![0; steps + 1];
+        (0..steps).flat_map(&before).for_each(|step| begin[step] += 1);
+        let mut sum = 0;
+        for begin in &mut begin {
+            sum += *begin;
+            *begin = sum;
+        }
+        let mut all = vec![0; sum];
+        // From the last one on, so that each is filled down to where it begins.
+        for position in (0..steps).rev() {
+            for step in before(position) {
+                begin[step] -= 1;
+                all[begin[step]] = position;
             }
         }
+        Followers { begin, all }
+    }
+
+    fn of(&self, step: usize) -> &[usize] {
+        &self.all[self.begin[step]..self.begin[step + 1]]
     }
 }
 
@@ -252,6 +284,12 @@ impl Stage {
         may_fail && !self.predecessors.contains_key(&position)
     }
 
+    /// Where the one is that gives something to the plugin.
+    fn hands_over(&self, position: usize) -> Option<Arc<Slot>> {
+        let before = self.predecessors.get(&position).cloned();
+        before.filter(|_| self.snapshot.plan.steps[position].registration.metadata().swap == SwapKind::Handover)
+    }
+
     fn note_failure(&self, position: usize, cause: String, outcome: &mut Outcome) {
         self.set_state(position, PluginState::Failed, Some(cause.clone()));
         outcome.failed.push((position, cause));
@@ -259,10 +297,10 @@ impl Stage {
 }
 
 /// Marks everything that requires a failed plugin as failed. Returns one that the platform cannot do without.
-fn abandoned(stage: &Stage, failed: usize, followers: &[Vec<usize>], outcome: &mut Outcome) -> Option<usize> {
+fn abandoned(stage: &Stage, failed: usize, followers: &Followers, outcome: &mut Outcome) -> Option<usize> {
     let steps = &stage.snapshot.plan.steps;
     let mut needed = None;
-    let mut pending = followers[failed].clone();
+    let mut pending = followers.of(failed).to_vec();
     while let Some(position) = pending.pop() {
         // What runs keeps the one it requires.
         if !stage.touched.contains(&position) {
@@ -273,7 +311,7 @@ fn abandoned(stage: &Stage, failed: usize, followers: &[Vec<usize>], outcome: &m
         if !stage.can_do_without(position) {
             needed = Some(position);
         }
-        pending.extend(&followers[position]);
+        pending.extend(followers.of(position));
     }
     needed
 }
@@ -318,16 +356,11 @@ async fn initialize(
     cancellation: &CancellationToken,
 ) -> Result<(Instance, Vec<Diagnostic>), Failure> {
     let step = &stage.snapshot.plan.steps[position];
-    let mut began = None;
-    let mut left = || {
-        // The first time, nothing of it is used up.
-        let own = match began {
-            None => step.start_timeout,
-            Some(began) => step.start_timeout.saturating_sub(Instant::elapsed(&began)),
-        };
-        let own = stage.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())));
-        began.get_or_insert_with(Instant::now);
-        own
+    // Of a single attempt, nothing is used up before.
+    let began = step.retry.map(|_| Instant::now());
+    let left = || {
+        let own = began.map_or(step.start_timeout, |began| step.start_timeout.saturating_sub(began.elapsed()));
+        stage.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())))
     };
     let attempts = step.retry.map_or(1, |retry| retry.max_attempts);
     let mut earlier: Vec<String> = Vec::new();
@@ -347,7 +380,7 @@ async fn initialize(
         let note = format!("attempt {attempt} of {attempts}: {message}");
         if may_pass && attempt < attempts && pause < left() {
             stage.set_state(position, PluginState::Starting, Some(note.clone()));
-            if cancellation.run_until_cancelled(sleep(pause)).await.is_some() {
+            if Box::pin(cancellation.run_until_cancelled(sleep(pause))).await.is_some() {
                 earlier.push(note);
                 continue;
             }
@@ -394,42 +427,43 @@ async fn attempt_once(
         }
         Failure { diagnostics, kind: error.kind() }
     };
-    let resolved = secrets(snapshot, step, limit, cancellation).await?;
-    let handover = hand_over(stage, position, cancellation)
-        .await
-        .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?;
+    // What few plugins need has a box of its own: there are as many of these futures as plugins start at once.
+    let resolved = match step.secrets.is_empty() {
+        true => Resolved::new(),
+        false => Box::pin(secrets(snapshot, step, limit, cancellation)).await?,
+    };
+    let handover = match stage.hands_over(position) {
+        None => Handover::new(),
+        Some(slot) => Box::pin(hand_over(step, slot, cancellation))
+            .await
+            .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?,
+    };
     let view = if stage.change { Arc::downgrade(snapshot) } else { Weak::new() };
     let id: Arc<str> = step.id.as_str().into();
     let peers = PlatformPeers::of(&stage.running, view, step, id.clone());
-    let cx = InitContext::new(id.clone(), peers, cancellation.child_token()).with_handover(handover);
+    let cx = InitContext::new(id.clone(), peers, cancellation.clone()).with_handover(handover);
     // What the successor does not take is not kept by a context that it keeps.
     let given = cx.clone();
-    let path = format!("{}.config", step.path);
     let start = step
         .registration
-        .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, path, cx)
+        .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &step.path, cx)
         .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
     let deadline = step.stop_timeout;
     let started = step::run(limit, cancellation, timer.around(start), move |late| discard(id, late, deadline)).await;
     given.drop_handover();
     // Whoever publishes it finds its voice there.
-    let reporter = Arc::new(given.status().clone());
-    let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?.provide(reporter);
+    let instance = given.status().attach(started.map_err(|error| failure(error, "start", Code::StartFailed))?);
     let member = &snapshot.members[position];
     let instance = instance.measured(member.meter.clone(), step.measure);
     member.guard(step, &instance);
     match stage.change {
-        true => check(step, instance, cancellation).await,
+        true => Box::pin(check(step, instance, cancellation)).await,
         false => Ok((instance, Vec::new())),
     }
 }
 
 /// What the plugin that runs gives to the one that is to take its place.
-async fn hand_over(stage: &Stage, position: usize, cancellation: &CancellationToken) -> Result<Handover, StepError> {
-    let step = &stage.snapshot.plan.steps[position];
-    let before = stage.predecessors.get(&position).cloned();
-    let handed_over = before.filter(|_| step.registration.metadata().swap == SwapKind::Handover);
-    let Some(slot) = handed_over else { return Ok(Handover::new()) };
+async fn hand_over(step: &Step, slot: Arc<Slot>, cancellation: &CancellationToken) -> Result<Handover, StepError> {
     let ask = async move { lifecycle(&*slot.lease()?)?.hand_over().await };
     step::run(step.start_timeout, cancellation, ask, |_| async {}).await
 }

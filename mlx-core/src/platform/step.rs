@@ -1,7 +1,7 @@
 //! One step of a plugin's life, apart from everything else: it can panic, block or never end.
 
 use super::{
-    executor::{CatchUnwind, Executor},
+    executor::{Executor, poll_contained},
     threads::Runtime,
 };
 use crate::diagnostics::{Code, Diagnostic, Error, ErrorKind, Result, panic_message};
@@ -71,10 +71,10 @@ where
     let cancellation = cancellation.clone();
     let executor = executor();
     executor.spawn(async move {
-        let mut step = CatchUnwind::new(step);
+        let mut step = pin!(Some(step));
         let ended = {
             let mut cancelled = pin!(cancellation.cancelled());
-            poll_fn(|cx| match Pin::new(&mut step).poll(cx) {
+            poll_fn(|cx| match poll_contained(step.as_mut(), cx) {
                 Poll::Ready(ended) => Poll::Ready(Some(ended)),
                 Poll::Pending if cancelled.as_mut().poll(cx).is_ready() => Poll::Ready(None),
                 Poll::Pending => answer.poll_closed(cx).map(|()| None),
@@ -83,7 +83,7 @@ where
         };
         let Some(ended) = ended else {
             // First, so that nobody finds it given up who could still see it at work.
-            drop(step);
+            step.set(None);
             let _ = answer.send(Err(StepError::Cancelled));
             return;
         };
@@ -98,7 +98,7 @@ where
     // Its time begins with its turn, and what is ready then needs no timer.
     let answer = match if_soon(&mut answered).await {
         Some(answer) => Ok(answer),
-        None => timeout(deadline, &mut answered).await,
+        None => Box::pin(timeout(deadline, &mut answered)).await,
     };
     match answer {
         Ok(answer) => answer.unwrap_or(Err(StepError::Cancelled)),

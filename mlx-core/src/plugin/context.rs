@@ -14,7 +14,7 @@ use std::{
     future::ready,
     hash::{BuildHasher, RandomState},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -76,20 +76,36 @@ impl Peers for NoPeers {
 /// What [`Plugin::initialize`](super::Plugin::initialize) is given.
 #[derive(Clone)]
 pub struct InitContext {
+    shared: Arc<Shared>,
+}
+
+/// What all clones of a context share.
+struct Shared {
     id: Arc<str>,
     peers: Arc<dyn Peers>,
-    cancellation: CancellationToken,
-    handover: Arc<Mutex<Handover>>,
+    /// Of the whole start.
+    start: CancellationToken,
+    /// Of this plugin, once it is asked for. A plugin that cancels it gives up nobody else's start.
+    cancellation: OnceLock<CancellationToken>,
+    handover: Mutex<Handover>,
     status: StatusReporter,
     events: Events,
 }
 
 impl InitContext {
-    /// A context for the plugin that runs as `id`.
+    /// A context for the plugin that runs as `id`. Its token is cancelled with `cancellation`.
     pub fn new(id: impl Into<Arc<str>>, peers: Arc<dyn Peers>, cancellation: CancellationToken) -> Self {
         let events = peers.events();
-        let status = StatusReporter::new();
-        InitContext { id: id.into(), peers, cancellation, handover: Arc::default(), status, events }
+        let shared = Shared {
+            id: id.into(),
+            peers,
+            start: cancellation,
+            cancellation: OnceLock::new(),
+            handover: Mutex::default(),
+            status: StatusReporter::new(),
+            events,
+        };
+        InitContext { shared: Arc::new(shared) }
     }
 
     /// A context without other plugins, for tests of one plugin.
@@ -99,8 +115,8 @@ impl InitContext {
 
     /// Adds what the plugin that runs so far hands over; the platform does.
     #[must_use]
-    pub fn with_handover(mut self, handover: Handover) -> Self {
-        self.handover = Arc::new(Mutex::new(handover));
+    pub fn with_handover(self, handover: Handover) -> Self {
+        *self.handover() = handover;
         self
     }
 
@@ -119,33 +135,33 @@ impl InitContext {
     }
 
     fn handover(&self) -> MutexGuard<'_, Handover> {
-        self.handover.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.handover.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The id that the plugin runs under in this platform: its name, unless the composition gives another.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.shared.id
     }
 
     /// How other plugins are reached: for a plugin that runs the jobs of others.
     pub fn peers(&self) -> &Arc<dyn Peers> {
-        &self.peers
+        &self.shared.peers
     }
 
     /// Cancelled when the start is given up. Long starts should watch it.
     pub fn cancellation(&self) -> &CancellationToken {
-        &self.cancellation
+        self.shared.cancellation.get_or_init(|| self.shared.start.child_token())
     }
 
     /// Says how the plugin is while it runs: keep a clone, and call `degraded("the replica is behind")` on it when
     /// something is noticed, `recovered()` when it is over.
     pub fn status(&self) -> &StatusReporter {
-        &self.status
+        &self.shared.status
     }
 
     /// The events of the platform, to publish and to subscribe to. Keep a clone to publish while the plugin runs.
     pub fn events(&self) -> &Events {
-        &self.events
+        &self.shared.events
     }
 
     /// A handle to another plugin, by id or name. The plugin that asks must declare it in `requires` or `optional`, by
@@ -155,7 +171,7 @@ impl InitContext {
     /// [`NotFound`](crate::ErrorKind::NotFound) when no such plugin of this type is part of the platform,
     /// [`Denied`](crate::ErrorKind::Denied) when it was not declared.
     pub fn get<C: ?Sized + PluginKind>(&self, name: &str) -> Result<Handle<C>> {
-        Handle::new(self.peers.find(C::INFO, Some(name))?)
+        Handle::new(self.shared.peers.find(C::INFO, Some(name))?)
     }
 
     /// A handle to the type's only plugin, or the one marked as its default.
@@ -163,7 +179,7 @@ impl InitContext {
     /// # Errors
     /// [`NotFound`](crate::ErrorKind::NotFound) when there is none, or several and none is the default.
     pub fn get_default<C: ?Sized + PluginKind>(&self) -> Result<Handle<C>> {
-        Handle::new(self.peers.find(C::INFO, None)?)
+        Handle::new(self.shared.peers.find(C::INFO, None)?)
     }
 
     /// Handles to all plugins of a type.
@@ -171,13 +187,13 @@ impl InitContext {
     /// # Errors
     /// None in practice: the platform offers only plugins that implement the type.
     pub fn get_all<C: ?Sized + PluginKind>(&self) -> Result<Vec<Handle<C>>> {
-        self.peers.find_all(C::INFO).into_iter().map(Handle::new).collect()
+        self.shared.peers.find_all(C::INFO).into_iter().map(Handle::new).collect()
     }
 }
 
 impl fmt::Debug for InitContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("InitContext").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("InitContext").field("id", &self.shared.id).finish_non_exhaustive()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where a plugin stands, and how it says that it works with losses, or not any more.
 
+use crate::handle::Instance;
 use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -71,8 +72,8 @@ pub struct PluginStatus {
 }
 
 impl PluginStatus {
-    pub(crate) fn pending(id: String, kind: &'static str, name: &'static str) -> Self {
-        PluginStatus { id, kind, name, state: PluginState::Pending, since: SystemTime::now(), cause: None }
+    pub(crate) fn pending(id: String, kind: &'static str, name: &'static str, since: SystemTime) -> Self {
+        PluginStatus { id, kind, name, state: PluginState::Pending, since, cause: None }
     }
 
     /// The type and the id: `data_source/sqlite`.
@@ -111,8 +112,12 @@ pub enum Condition {
 /// ```
 #[derive(Clone, Default)]
 pub struct StatusReporter {
-    shared: Arc<Mutex<Shared>>,
+    shared: Arc<Reports>,
 }
+
+/// What clones share, and an instance provides, so that whoever publishes it finds the plugin's voice there.
+#[derive(Default)]
+struct Reports(Mutex<Shared>);
 
 #[derive(Default)]
 struct Shared {
@@ -128,6 +133,16 @@ impl StatusReporter {
     /// For a plugin that no platform watches.
     pub fn new() -> Self {
         StatusReporter::default()
+    }
+
+    /// That of the plugin in an instance.
+    pub(crate) fn of(instance: &Instance) -> Option<StatusReporter> {
+        instance.get::<Reports>().map(|shared| StatusReporter { shared: shared.clone() })
+    }
+
+    /// Has the instance provide it.
+    pub(crate) fn attach(&self, instance: Instance) -> Instance {
+        instance.provide(self.shared.clone())
     }
 
     /// The plugin works with losses. Saying it again with another reason replaces the reason.
@@ -177,7 +192,7 @@ impl StatusReporter {
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
-        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

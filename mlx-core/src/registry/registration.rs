@@ -61,15 +61,17 @@ impl Registration {
         self.metadata
     }
 
-    /// Reads the configuration without starting anything. `path` is what paths in messages begin with.
+    /// Reads the configuration without starting anything. `path` is where the plugin stands in a composition, or empty:
+    /// paths in messages begin with it.
     pub fn check(&self, config: &Node, variables: &dyn Variables, path: &str) -> Checked {
-        let mut cx = Reader::plan(variables).within(path);
+        let mut cx = Reader::plan(variables).settings_of(path);
         let effective = (self.check)(config, &mut cx);
         let (diagnostics, references) = cx.into_parts();
         Checked { diagnostics, references, effective }
     }
 
-    /// Reads the configuration, secrets included, and returns the start of the plugin, which has not begun yet.
+    /// Reads the configuration, secrets included, and returns the start of the plugin, which has not begun yet. `path` as
+    /// for [`check`](Self::check).
     ///
     /// # Errors
     /// Everything that is wrong with the configuration.
@@ -78,10 +80,10 @@ impl Registration {
         config: &Node,
         variables: &dyn Variables,
         resolved: &Resolved,
-        path: String,
+        path: &str,
         cx: InitContext,
     ) -> Result<StartFuture, Vec<Diagnostic>> {
-        let mut reader = Reader::start(variables, resolved).within(path);
+        let mut reader = Reader::start(variables, resolved).settings_of(path);
         let start = (self.start)(config, &mut reader, cx);
         reader.finish(start)
     }
