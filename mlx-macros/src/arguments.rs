@@ -8,7 +8,7 @@ use syn::{
 };
 
 use crate::{
-    errors::{Errors, duplicate, unknown},
+    errors::{Errors, duplicate, error_on, quoted, unknown},
     expression,
 };
 
@@ -22,10 +22,10 @@ pub(crate) fn parse(
     keys: &[Key],
     tokens: TokenStream,
     errors: &Errors,
-    mut read: impl FnMut(&str, Argument<'_>) -> Result<()>,
+    read: &mut dyn FnMut(&str, Argument<'_>) -> Result<()>,
 ) {
     let parser = |input: ParseStream<'_>| {
-        arguments(what, keys, input, errors, &mut read);
+        arguments(what, keys, input, errors, read);
         Ok(())
     };
     if let Err(error) = parser.parse2(tokens) {
@@ -66,12 +66,18 @@ fn argument(
     read: &mut dyn FnMut(&str, Argument<'_>) -> Result<()>,
 ) -> Result<()> {
     let key = Ident::parse_any(input).map_err(|error| {
-        let examples: Vec<_> = keys.iter().take(3).map(|key| format!("`{}`", key.1)).collect();
-        syn::Error::new(error.span(), format!("expected a {what} key, as in {}", examples.join(", ")))
+        let mut examples = Vec::new();
+        for (_, form) in &keys[..keys.len().min(3)] {
+            examples.push(*form);
+        }
+        syn::Error::new(error.span(), format!("expected a {what} key, as in {}", quoted(&examples)))
     })?;
     let name = key.unraw().to_string();
     let Some((_, form)) = keys.iter().find(|known| known.0 == name) else {
-        let known: Vec<_> = keys.iter().map(|key| key.0).collect();
+        let mut known = Vec::new();
+        for (key, _) in keys {
+            known.push(*key);
+        }
         errors.at(key.span(), unknown(&format!("{what} key"), &name, &known));
         return skip(input);
     };
@@ -107,7 +113,11 @@ impl Argument<'_> {
 
     /// `= ["text", "text"]`; no text is empty or twice in it.
     pub(crate) fn texts(self) -> Result<Vec<LitStr>> {
-        let texts: Vec<LitStr> = self.list(|input| self.element(input))?;
+        let mut texts: Vec<LitStr> = Vec::new();
+        self.list(&mut |input| {
+            texts.push(self.element(input)?);
+            Ok(())
+        })?;
         for (index, text) in texts.iter().enumerate() {
             let value = text.value();
             if value.is_empty() {
@@ -141,7 +151,12 @@ impl Argument<'_> {
 
     /// `= ["text", path::to::something]`.
     pub(crate) fn all_named(self) -> Result<Vec<Named>> {
-        self.list(|input| self.named_element(input))
+        let mut all = Vec::new();
+        self.list(&mut |input| {
+            all.push(self.named_element(input)?);
+            Ok(())
+        })?;
+        Ok(all)
     }
 
     /// `(…)`.
@@ -162,17 +177,17 @@ impl Argument<'_> {
         }
     }
 
-    fn list<T>(&self, element: impl Fn(ParseStream<'_>) -> Result<T>) -> Result<Vec<T>> {
+    fn list(&self, element: &mut dyn FnMut(ParseStream<'_>) -> Result<()>) -> Result<()> {
         self.equals()?;
         if !self.input.peek(syn::token::Bracket) {
             return Err(self.wrong(self.input));
         }
         let content: ParseBuffer<'_>;
         bracketed!(content in self.input);
-        let elements = elements(&content, element);
+        let read = elements(&content, element);
         // What is left behind would be reported a second time.
         content.parse::<TokenStream>()?;
-        elements
+        read
     }
 
     fn element(&self, input: ParseStream<'_>) -> Result<LitStr> {
@@ -190,23 +205,23 @@ impl Argument<'_> {
     fn wrong(&self, input: ParseStream<'_>) -> syn::Error {
         let message = format!("expected `{}`", self.form);
         match expression::until_comma(&input.fork()) {
-            Ok(value) if !value.is_empty() => syn::Error::new_spanned(value, message),
+            Ok(value) if !value.is_empty() => error_on(&value, &message),
             _ if input.is_empty() => syn::Error::new(self.key.span(), message),
             _ => syn::Error::new(input.span(), message),
         }
     }
 }
 
-fn elements<T>(content: ParseStream<'_>, element: impl Fn(ParseStream<'_>) -> Result<T>) -> Result<Vec<T>> {
-    let mut elements = Vec::new();
+/// Elements with commas between them, of which the last may have one too.
+pub(crate) fn elements(content: ParseStream<'_>, element: &mut dyn FnMut(ParseStream<'_>) -> Result<()>) -> Result<()> {
     while !content.is_empty() {
-        elements.push(element(content)?);
+        element(content)?;
         if content.is_empty() {
             break;
         }
         content.parse::<Token![,]>()?;
     }
-    Ok(elements)
+    Ok(())
 }
 
 /// Something that is named by a text if it is ours, and by its path if it is not.

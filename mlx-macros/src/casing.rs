@@ -41,12 +41,12 @@ pub(crate) fn words(name: &str) -> Vec<String> {
 
 /// `snake_case`.
 pub(crate) fn snake(name: &str) -> String {
-    words(name).join("_")
+    joined(&words(name), '_')
 }
 
 /// `kebab-case`.
 pub(crate) fn kebab(name: &str) -> String {
-    words(name).join("-")
+    joined(&words(name), '-')
 }
 
 /// `SCREAMING_SNAKE_CASE`.
@@ -54,9 +54,20 @@ pub(crate) fn screaming(name: &str) -> String {
     snake(name).to_uppercase()
 }
 
+fn joined(words: &[String], separator: char) -> String {
+    let mut name = String::new();
+    for word in words {
+        if !name.is_empty() {
+            name.push(separator);
+        }
+        name.push_str(word);
+    }
+    name
+}
+
 /// `PascalCase`; an acronym keeps one capital (`HTTPServer` gives `HttpServer`).
 pub(crate) fn pascal(name: &str) -> String {
-    words(name).iter().map(|word| capitalised(word)).collect()
+    capitalised(&words(name))
 }
 
 /// `camelCase`.
@@ -65,16 +76,19 @@ pub(crate) fn camel(name: &str) -> String {
     let Some((first, rest)) = words.split_first() else {
         return String::new();
     };
-    let rest: String = rest.iter().map(|word| capitalised(word)).collect();
-    format!("{first}{rest}")
+    format!("{first}{}", capitalised(rest))
 }
 
-fn capitalised(word: &str) -> String {
-    let mut chars = word.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
+fn capitalised(words: &[String]) -> String {
+    let mut name = String::new();
+    for word in words {
+        let mut chars = word.chars();
+        if let Some(first) = chars.next() {
+            name.extend(first.to_uppercase());
+            name.push_str(chars.as_str());
+        }
     }
+    name
 }
 
 #[cfg(test)]

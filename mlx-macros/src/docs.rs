@@ -5,24 +5,27 @@ use syn::{Attribute, Expr, ExprLit, Lit, Meta};
 /// The text of a doc comment, `///`, `/** */` and `#[doc = "…"]` alike: without the space (or the star) that every
 /// line begins with, and without blank lines around it.
 pub(crate) fn description(attributes: &[Attribute]) -> String {
-    let mut lines = Vec::new();
+    let mut lines = String::new();
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("doc")) {
         let Meta::NameValue(meta) = &attribute.meta else { continue };
         // `#[doc = include_str!(…)]` has no text yet when a derive sees it.
         let Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) = &meta.value else { continue };
         let text = text.value();
         let block = text.contains('\n');
-        lines.extend(text.split('\n').map(|line| match line.trim_start().strip_prefix('*') {
-            Some(rest) if block => stripped(rest),
-            _ if block => line.trim().to_owned(),
-            _ => stripped(line),
-        }));
+        for line in text.split('\n') {
+            lines.push_str(match line.trim_start().strip_prefix('*') {
+                Some(rest) if block => stripped(rest),
+                _ if block => line.trim(),
+                _ => stripped(line),
+            });
+            lines.push('\n');
+        }
     }
-    lines.join("\n").trim_matches('\n').trim_end().to_owned()
+    lines.trim_start_matches('\n').trim_end().to_owned()
 }
 
-fn stripped(line: &str) -> String {
-    line.strip_prefix(' ').unwrap_or(line).trim_end().to_owned()
+fn stripped(line: &str) -> &str {
+    line.strip_prefix(' ').unwrap_or(line).trim_end()
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::{cell::RefCell, fmt::Display};
 
 use proc_macro2::{Span, TokenStream};
+use quote::ToTokens;
 
 use crate::suggest;
 
@@ -17,8 +18,8 @@ impl Errors {
     }
 
     /// A mistake that `tokens` are.
-    pub(crate) fn on(&self, tokens: impl quote::ToTokens, message: impl Display) {
-        self.push(syn::Error::new_spanned(tokens, message));
+    pub(crate) fn on(&self, tokens: &dyn ToTokens, message: impl AsRef<str>) {
+        self.push(error_on(tokens, message.as_ref()));
     }
 
     /// A mistake that the parser found.
@@ -29,8 +30,20 @@ impl Errors {
     /// The mistakes as `compile_error!`s, if there are any.
     pub(crate) fn into_tokens(self) -> Option<TokenStream> {
         let errors = self.0.into_inner();
-        (!errors.is_empty()).then(|| errors.iter().map(syn::Error::to_compile_error).collect())
+        if errors.is_empty() {
+            return None;
+        }
+        let mut tokens = TokenStream::new();
+        for error in errors {
+            tokens.extend(error.into_compile_error());
+        }
+        Some(tokens)
     }
+}
+
+/// What is wrong with `tokens`.
+pub(crate) fn error_on(tokens: &dyn ToTokens, message: &str) -> syn::Error {
+    syn::Error::new_spanned(tokens, message)
 }
 
 /// ``unknown config field attribute `secrt`; did you mean `secret`?``, and on the next line what is known.
@@ -48,5 +61,15 @@ pub(crate) fn duplicate(what: &str, name: &str) -> String {
 fn listing(names: &[&str]) -> String {
     let mut names = names.to_vec();
     names.sort_unstable();
-    names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ")
+    quoted(&names)
+}
+
+/// The names as they come, each in backticks.
+pub(crate) fn quoted(names: &[&str]) -> String {
+    let mut text = String::new();
+    for name in names {
+        let comma = if text.is_empty() { "" } else { ", " };
+        text += &format!("{comma}`{name}`");
+    }
+    text
 }

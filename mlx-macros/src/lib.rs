@@ -3,6 +3,7 @@
 mod arguments;
 mod casing;
 mod component_config;
+mod conditions;
 mod contract;
 mod docs;
 mod errors;

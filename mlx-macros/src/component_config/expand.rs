@@ -15,8 +15,8 @@ use proc_macro2::{Ident, Literal as Token, Span, TokenStream};
 use quote::{ToTokens, quote, quote_spanned};
 use syn::{Attribute, LitStr, Path, Visibility};
 
-use super::json::{Node, Value};
-use super::schema::{Bounds, Field, Kind, Literal, Presence, Range};
+use super::json::{Member, Node, Value};
+use super::schema::{Bounds, Field, Kind, Literal, Presence, Range, Variant};
 use crate::casing;
 
 /// The type to make, and for which component.
@@ -68,8 +68,11 @@ pub(super) fn expand(target: &Target<'_>, fields: &[Field<'_>]) -> TokenStream {
     });
     let derives = derives(attributes);
     let allowed = allowed();
-    let enums = fields.iter().map(|field| expand_enum(target, field));
-    let fields = fields.iter().map(|field| expand_field(target, field));
+    let (mut members, mut enums) = (Vec::new(), Vec::new());
+    for field in fields {
+        members.push(expand_field(target, field));
+        enums.extend(expand_enum(target, field));
+    }
     quote_spanned! {target.span()=>
         #docs
         #(#attributes)*
@@ -77,7 +80,7 @@ pub(super) fn expand(target: &Target<'_>, fields: &[Field<'_>]) -> TokenStream {
         #[derive(#derives #core::PluginConfig)]
         #[config(component = #component, #core_key)]
         #visibility struct #name {
-            #(#fields)*
+            #(#members)*
         }
         #(#enums)*
     }
@@ -103,22 +106,23 @@ fn allowed() -> TokenStream {
 
 /// What a value of any setting implements, unless the user says so himself.
 fn derives(attributes: &[Attribute]) -> TokenStream {
-    let derived = derived(attributes);
-    let clone = (!derived.iter().any(|name| name == "Clone")).then(|| quote!(::core::clone::Clone,));
-    let debug = (!derived.iter().any(|name| name == "Debug")).then(|| quote!(::core::fmt::Debug,));
-    quote!(#clone #debug)
-}
-
-fn derived(attributes: &[Attribute]) -> Vec<Ident> {
-    let mut names = Vec::new();
-    for attribute in attributes.iter().filter(|a| a.path().is_ident("derive")) {
+    let (mut has_clone, mut has_debug) = (false, false);
+    for attribute in attributes {
+        if !attribute.path().is_ident("derive") {
+            continue;
+        }
         // What is no list of paths is the compiler's to report.
         let _ = attribute.parse_nested_meta(|meta| {
-            names.extend(meta.path.segments.last().map(|last| last.ident.clone()));
+            if let Some(last) = meta.path.segments.last() {
+                has_clone |= last.ident == "Clone";
+                has_debug |= last.ident == "Debug";
+            }
             Ok(())
         });
     }
-    names
+    let clone = (!has_clone).then(|| quote!(::core::clone::Clone,));
+    let debug = (!has_debug).then(|| quote!(::core::fmt::Debug,));
+    quote!(#clone #debug)
 }
 
 fn expand_field(target: &Target<'_>, field: &Field<'_>) -> TokenStream {
@@ -158,7 +162,7 @@ fn expand_field(target: &Target<'_>, field: &Field<'_>) -> TokenStream {
     if field.secret {
         ty = quote_spanned!(span=> #core::Secret<#ty>);
     }
-    if field.presence == Presence::Optional {
+    if matches!(field.presence, Presence::Optional) {
         ty = quote_spanned!(span=> ::core::option::Option<#ty>);
     }
     quote_spanned! {span=>
@@ -203,16 +207,16 @@ fn expand_enum(target: &Target<'_>, field: &Field<'_>) -> Option<TokenStream> {
     let name = enum_ident(target, field);
     let docs = doc(&format!("Values of `{}` of the component `{}`.", field.key, target.component));
     let allowed = allowed();
-    let variants = variants.iter().map(|variant| {
-        let docs = doc(&format!("`{}`.", variant.value));
-        let name = Ident::new(&variant.name, span);
-        let value = &variant.value;
-        quote_spanned! {span=>
+    let mut members = Vec::new();
+    for Variant { name, value } in variants {
+        let docs = doc(&format!("`{value}`."));
+        let name = Ident::new(name, span);
+        members.push(quote_spanned! {span=>
             #docs
             #[config(rename = #value)]
             #name,
-        }
-    });
+        });
+    }
     Some(quote_spanned! {span=>
         #docs
         #allowed
@@ -225,7 +229,7 @@ fn expand_enum(target: &Target<'_>, field: &Field<'_>) -> Option<TokenStream> {
         )]
         #core_key
         #visibility enum #name {
-            #(#variants)*
+            #(#members)*
         }
     })
 }
@@ -262,25 +266,32 @@ fn expand_default(target: &Target<'_>, field: &Field<'_>, value: &Literal<'_>) -
         Literal::Number(value) => number(*value),
         Literal::Boolean(value) => quote!(#value),
         Literal::List(items) => {
-            let items = items.iter().map(|item| expand_default(target, field, item));
-            list(items)
+            let mut elements = Vec::new();
+            for item in items {
+                elements.push(expand_default(target, field, item));
+            }
+            list(&elements)
         }
         Literal::Map(entries) if entries.is_empty() => {
             quote!(::std::collections::BTreeMap::new())
         }
         Literal::Map(entries) => {
-            let entries = entries.iter().map(|(key, value)| {
-                let value = expand_default(target, field, value);
-                quote!((::std::string::String::from(#key), #value))
-            });
-            quote!(::std::collections::BTreeMap::from([#(#entries),*]))
+            let mut pairs = Vec::new();
+            for (key, value) in entries {
+                pairs.push(pair(key, &expand_default(target, field, value)));
+            }
+            quote!(::std::collections::BTreeMap::from([#(#pairs),*]))
         }
         Literal::Any(node) => expand_json(&target.core(), node),
     }
 }
 
-fn list(items: impl ExactSizeIterator<Item = TokenStream>) -> TokenStream {
-    if items.len() == 0 { quote!(::std::vec::Vec::new()) } else { quote!(::std::vec::Vec::from([#(#items),*])) }
+fn list(items: &[TokenStream]) -> TokenStream {
+    if items.is_empty() { quote!(::std::vec::Vec::new()) } else { quote!(::std::vec::Vec::from([#(#items),*])) }
+}
+
+fn pair(key: &str, value: &TokenStream) -> TokenStream {
+    quote!((::std::string::String::from(#key), #value))
 }
 
 /// Built by hand: `json!` recurses for every element, and the compiler stops it at 128.
@@ -289,14 +300,17 @@ fn expand_json(core: &TokenStream, node: &Node) -> TokenStream {
         Value::Null => quote!(#core::JsonValue::Null),
         Value::Boolean(value) => quote!(#core::JsonValue::Bool(#value)),
         Value::Number(text) => {
-            let value = if let Ok(value) = text.parse::<i64>() {
-                let value = integer(value.into());
-                quote!(#value as ::core::primitive::i64)
-            } else if let Ok(value) = text.parse::<u64>() {
-                let value = integer(value.into());
-                quote!(#value as ::core::primitive::u64)
-            } else {
-                number(text.parse().unwrap_or_default())
+            let whole = text.parse::<i128>().ok();
+            let value = match whole.map(|value| (value, i64::try_from(value), u64::try_from(value))) {
+                Some((value, Ok(_), _)) => {
+                    let value = integer(value);
+                    quote!(#value as ::core::primitive::i64)
+                }
+                Some((value, Err(_), Ok(_))) => {
+                    let value = integer(value);
+                    quote!(#value as ::core::primitive::u64)
+                }
+                _ => number(text.parse().unwrap_or_default()),
             };
             quote!(#core::JsonValue::from(#value))
         }
@@ -304,21 +318,24 @@ fn expand_json(core: &TokenStream, node: &Node) -> TokenStream {
             quote!(#core::JsonValue::String(::std::string::String::from(#text)))
         }
         Value::Array(items) => {
-            let items = list(items.iter().map(|item| expand_json(core, item)));
+            let mut elements = Vec::new();
+            for item in items {
+                elements.push(expand_json(core, item));
+            }
+            let items = list(&elements);
             quote!(#core::JsonValue::Array(#items))
         }
         Value::Object(members) if members.is_empty() => {
             quote!(#core::JsonValue::Object(::core::default::Default::default()))
         }
         Value::Object(members) => {
-            let members = members.iter().map(|member| {
-                let key = &member.key;
-                let value = expand_json(core, &member.node);
-                quote!((::std::string::String::from(#key), #value))
-            });
+            let mut pairs = Vec::new();
+            for Member { key, node, .. } in members {
+                pairs.push(pair(key, &expand_json(core, node)));
+            }
             quote! {
                 #core::JsonValue::Object(
-                    ::core::iter::FromIterator::from_iter([#(#members),*])
+                    ::core::iter::FromIterator::from_iter([#(#pairs),*])
                 )
             }
         }
@@ -348,8 +365,13 @@ fn number(value: f64) -> TokenStream {
 
 /// A doc comment of one line: nothing of it becomes a code block, which would be run as a test.
 fn doc(text: &str) -> TokenStream {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = words.join(" ");
+    let mut line = String::new();
+    for word in text.split_whitespace() {
+        if !line.is_empty() {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
     let line = match line.strip_prefix("```").or(line.strip_prefix("~~~")) {
         Some(rest) => rest.trim_start_matches(['`', '~']),
         None => &line,

@@ -13,8 +13,12 @@ use crate::suggest;
 /// that walks the tree afterwards.
 pub(super) const MAX_DEPTH: usize = 128;
 
+/// Of each name the first place in a list that has it.
+pub(super) type Names = HashMap<String, usize>;
+
 /// Where a value begins. Both count from 1, columns in characters.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Position {
     pub(super) line: usize,
     pub(super) column: usize,
@@ -31,19 +35,19 @@ impl fmt::Display for Position {
 }
 
 /// Something wrong at a position of the file.
-#[derive(Debug, PartialEq, Eq)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Fault {
     pub(super) at: Position,
     pub(super) message: String,
 }
 
-#[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Node {
     pub(super) at: Position,
     pub(super) value: Value,
 }
 
-#[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Value {
     Null,
     Boolean(bool),
@@ -54,7 +58,7 @@ pub(super) enum Value {
     Object(Vec<Member>),
 }
 
-#[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Member {
     /// Of the key.
     pub(super) at: Position,
@@ -341,30 +345,30 @@ impl<'a> Scanner<'a> {
     }
 
     fn unicode_escape(&mut self, start: usize) -> Result<char, Fault> {
-        let first = self.unit(start)?;
-        let mut units = vec![first];
-        if (0xd800..0xdc00).contains(&first) && self.rest().starts_with("\\u") {
+        let mut code = self.unit(start)?;
+        // Two halves make a character beyond the first 65,536.
+        if matches!(code, 0xd800..0xdc00) && self.rest().starts_with("\\u") {
             self.at += 1;
-            units.push(self.unit(start)?);
+            let low = self.unit(start)?;
+            if matches!(low, 0xdc00..0xe000) {
+                code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
+            }
         }
-        match char::decode_utf16(units).next() {
-            Some(Ok(c)) => Ok(c),
-            _ => Err(self.fault(start, "half of a surrogate pair is no character")),
-        }
+        char::from_u32(code).ok_or_else(|| self.fault(start, "half of a surrogate pair is no character"))
     }
 
     /// The number in `uXXXX`.
-    fn unit(&mut self, start: usize) -> Result<u16, Fault> {
-        let digits = self.rest().get(1..5).unwrap_or_default();
-        let unit = u16::from_str_radix(digits, 16);
-        // `from_str_radix` takes a sign.
-        match unit {
-            Ok(unit) if digits.bytes().all(|b| b.is_ascii_hexdigit()) => {
-                self.at += 5;
-                Ok(unit)
-            }
-            _ => Err(self.fault(start, "expected four hexadecimal digits after `\\u`")),
+    fn unit(&mut self, start: usize) -> Result<u32, Fault> {
+        let mut unit = 0;
+        for nth in 1..=4 {
+            let digit = self.text.as_bytes().get(self.at + nth).and_then(|digit| char::from(*digit).to_digit(16));
+            let Some(digit) = digit else {
+                return Err(self.fault(start, "expected four hexadecimal digits after `\\u`"));
+            };
+            unit = unit * 16 + digit;
         }
+        self.at += 5;
+        Ok(unit)
     }
 
     fn number(&mut self) -> Result<String, Fault> {
@@ -416,19 +420,14 @@ fn collect_duplicates<'a>(node: &'a Node, path: &mut Vec<&'a str>, faults: &mut 
             path.pop();
         }
         Value::Object(members) => {
-            let mut seen = HashMap::new();
-            for member in members {
+            let mut seen = Names::default();
+            for (nth, member) in members.iter().enumerate() {
                 if let Some(first) = seen.get(&member.key) {
-                    faults.push(Fault {
-                        at: member.at,
-                        message: format!(
-                            "duplicate key `{}`{}; the first is at {first}",
-                            shown(&member.key),
-                            within(path)
-                        ),
-                    });
+                    let (key, within, first) = (shown(&member.key), within(path), members[*first].at);
+                    let message = format!("duplicate key `{key}`{within}; the first is at {first}");
+                    faults.push(Fault { at: member.at, message });
                 } else {
-                    seen.insert(&member.key, member.at);
+                    seen.insert(member.key.clone(), nth);
                 }
             }
             for member in members {
@@ -445,7 +444,13 @@ fn within(path: &[&str]) -> String {
     if path.is_empty() {
         return String::new();
     }
-    format!(" in `{}`", shown(&path.join(".").replace(".[]", "[]")))
+    let mut joined = String::new();
+    for (nth, part) in path.iter().enumerate() {
+        let dot = if nth == 0 || *part == "[]" { "" } else { "." };
+        joined.push_str(dot);
+        joined.push_str(part);
+    }
+    format!(" in `{}`", shown(&joined))
 }
 
 #[cfg(test)]

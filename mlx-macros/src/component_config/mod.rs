@@ -9,8 +9,7 @@ mod expand;
 mod json;
 mod schema;
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Component as Part, Path, PathBuf};
 
 use proc_macro2::{Ident, Span, TokenStream};
@@ -20,7 +19,7 @@ use syn::parse::{Parse, ParseStream, Parser};
 use syn::{Attribute, LitStr, Token, Visibility};
 
 use self::json::{Position, Value, shown};
-use crate::suggest;
+use crate::{errors::Errors, suggest};
 
 /// A component file is some kilobytes; this keeps a mistaken path from filling the memory.
 const MAX_BYTES: u64 = 1 << 20;
@@ -40,8 +39,10 @@ fn generate(input: TokenStream, folder: Option<&Path>) -> TokenStream {
         Ok(invocation) => invocation,
         Err(error) => return error.into_compile_error(),
     };
-    let mut errors = Errors::default();
-    errors.extend(invocation.errors);
+    let errors = Errors::default();
+    for error in invocation.errors {
+        errors.push(error);
+    }
     let path = invocation.file.value();
 
     let bytes = read(folder, &path);
@@ -54,7 +55,7 @@ fn generate(input: TokenStream, folder: Option<&Path>) -> TokenStream {
             None
         }
         Err(message) => {
-            errors.push(invocation.file.span(), message);
+            errors.at(invocation.file.span(), message);
             None
         }
     };
@@ -83,14 +84,14 @@ fn generate(input: TokenStream, folder: Option<&Path>) -> TokenStream {
             match name {
                 Some(name) => Ident::new(&name, invocation.file.span()),
                 None => {
-                    errors.file(folder, &path, invocation.file.span(), faults);
+                    report(folder, &path, invocation.file.span(), faults, &errors);
                     let errors = errors.into_tokens();
                     return quote!(#dependency #errors);
                 }
             }
         }
     };
-    errors.file(folder, &path, invocation.file.span(), faults);
+    report(folder, &path, invocation.file.span(), faults, &errors);
 
     let target = expand::Target {
         attributes: &invocation.attributes,
@@ -171,17 +172,15 @@ impl Parse for Invocation {
         input.parse::<Option<Token![;]>>()?;
         let mut errors = Vec::new();
         let mut krate = None;
-        let attributes = attributes
-            .into_iter()
-            .filter(|attribute| {
-                let ours = attribute.path().is_ident("config");
-                if ours && let Err(error) = config(attribute, &mut krate) {
-                    errors.push(error);
-                }
-                !ours
-            })
-            .collect();
-        Ok(Self { attributes, visibility, name: Some(name), krate, file, errors })
+        let mut others = Vec::new();
+        for attribute in attributes {
+            if !attribute.path().is_ident("config") {
+                others.push(attribute);
+            } else if let Err(error) = config(&attribute, &mut krate) {
+                errors.push(error);
+            }
+        }
+        Ok(Self { attributes: others, visibility, name: Some(name), krate, file, errors })
     }
 }
 
@@ -205,38 +204,17 @@ fn config(attribute: &Attribute, krate: &mut Option<syn::Path>) -> syn::Result<(
     })
 }
 
-#[derive(Default)]
-struct Errors(Option<syn::Error>);
-
-impl Errors {
-    fn push(&mut self, span: Span, message: impl std::fmt::Display) {
-        self.extend([syn::Error::new(span, message)]);
+/// What is wrong with the file, from its beginning to its end.
+fn report(folder: Option<&Path>, path: &str, span: Span, mut faults: Vec<json::Fault>, errors: &Errors) {
+    let path = displayed(folder, path);
+    for _ in 0..MAX_ERRORS {
+        let position = |index: &usize| (faults[*index].at.line, faults[*index].at.column);
+        let Some(first) = (0..faults.len()).min_by_key(position) else { return };
+        let fault = faults.remove(first);
+        errors.at(span, format!("{path}:{}: {}", fault.at, fault.message));
     }
-
-    fn extend(&mut self, errors: impl IntoIterator<Item = syn::Error>) {
-        for error in errors {
-            match &mut self.0 {
-                Some(all) => all.combine(error),
-                None => self.0 = Some(error),
-            }
-        }
-    }
-
-    /// What is wrong with the file, from its beginning to its end.
-    fn file(&mut self, folder: Option<&Path>, path: &str, span: Span, mut faults: Vec<json::Fault>) {
-        faults.sort_by_key(|fault| (fault.at.line, fault.at.column));
-        let path = displayed(folder, path);
-        let more = faults.len().saturating_sub(MAX_ERRORS);
-        for fault in faults.iter().take(MAX_ERRORS) {
-            self.push(span, format!("{path}:{}: {}", fault.at, fault.message));
-        }
-        if more > 0 {
-            self.push(span, format!("{path}: and {more} more"));
-        }
-    }
-
-    fn into_tokens(self) -> Option<TokenStream> {
-        self.0.map(syn::Error::into_compile_error)
+    if !faults.is_empty() {
+        errors.at(span, format!("{path}: and {} more", faults.len()));
     }
 }
 
@@ -278,28 +256,46 @@ fn contents(path: &Path) -> Result<Vec<u8>, String> {
         kind => kind.to_string(),
     };
     // Before it is opened: opening a pipe would wait for a writer.
-    if !std::fs::metadata(path).map_err(reason)?.is_file() {
+    let metadata = std::fs::metadata(path).map_err(reason)?;
+    if !metadata.is_file() {
         return Err("it is not a file".to_owned());
     }
-    let mut bytes = Vec::new();
-    File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes)).map_err(reason)?;
-    if bytes.len() as u64 > MAX_BYTES {
+    if metadata.len() > MAX_BYTES {
         return Err("it is larger than 1 MiB".to_owned());
     }
-    Ok(bytes)
+    std::fs::read(path).map_err(reason)
 }
 
 /// An existing file that the path misses by one mistyped part.
 fn nearest_file(folder: &Path, path: &str) -> Option<String> {
-    let mut parts: Vec<&str> = path.split('/').collect();
-    let missing = (1..=parts.len()).find(|&count| !folder.join(parts[..count].join("/")).exists())?;
-    let parent = folder.join(parts[..missing - 1].join("/"));
-    let mut names: Vec<String> =
-        std::fs::read_dir(parent).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect();
+    let mut parent = folder.to_owned();
+    let mut near = String::new();
+    let mut rest = path.split('/');
+    let mistyped = loop {
+        let part = rest.next()?;
+        if !parent.join(part).exists() {
+            break part;
+        }
+        parent.push(part);
+        near += part;
+        near.push('/');
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(parent).ok()? {
+        if let Some(name) = entry.ok().and_then(|entry| entry.file_name().into_string().ok()) {
+            found.push(name);
+        }
+    }
+    let mut names = Vec::new();
+    for name in &found {
+        names.push(&**name);
+    }
     names.sort_unstable();
-    let names: Vec<&str> = names.iter().map(|name| &**name).collect();
-    parts[missing - 1] = suggest::nearest(parts[missing - 1], &names)?;
-    let near = parts.join("/");
+    near += suggest::nearest(mistyped, &names)?;
+    for part in rest {
+        near.push('/');
+        near += part;
+    }
     folder.join(&near).is_file().then_some(near)
 }
 

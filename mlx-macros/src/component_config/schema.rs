@@ -1,9 +1,8 @@
 //! The `config_schema` of a component: its model, and one check a rule.
 
-use std::collections::HashMap;
 use std::time::Duration;
 
-use super::json::{Fault, Member, Node, Position, Value, shown};
+use super::json::{Fault, Member, Names, Node, Position, Value, shown};
 use crate::{casing, suggest};
 
 /// A key of a setting, and the types it is for; none means all.
@@ -34,7 +33,8 @@ const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "st
 const FORMATS: [&str; 2] = ["duration", "path"];
 
 /// What of a component this macro reads.
-#[derive(Debug, Default)]
+#[derive(Default)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Component<'a> {
     pub(super) name: Option<&'a Member>,
     pub(super) description: Option<&'a str>,
@@ -42,7 +42,7 @@ pub(super) struct Component<'a> {
 }
 
 /// A setting without fault.
-#[derive(Debug)]
+#[cfg_attr(test, derive(Debug))]
 pub(super) struct Field<'a> {
     pub(super) key: &'a str,
     pub(super) at: Position,
@@ -57,14 +57,14 @@ pub(super) struct Field<'a> {
     pub(super) pattern: Option<&'a str>,
 }
 
-#[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Presence<'a> {
     Required,
     Optional,
     Default(Literal<'a>),
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Kind {
     Text,
     Duration,
@@ -78,13 +78,14 @@ pub(super) enum Kind {
     Any,
 }
 
-#[derive(Clone, Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Variant {
     pub(super) value: String,
     pub(super) name: String,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Width {
     I64,
     U16,
@@ -93,20 +94,22 @@ pub(super) enum Width {
 }
 
 /// Both ends belong to it.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) struct Bounds<T> {
     pub(super) low: Option<T>,
     pub(super) high: Option<T>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Range {
     Integer(Bounds<i128>),
     Number(Bounds<f64>),
 }
 
 /// A default of the type it belongs to.
-#[derive(Debug, PartialEq)]
+#[cfg_attr(test, derive(Debug, PartialEq))]
 pub(super) enum Literal<'a> {
     Text(&'a str),
     Path(&'a str),
@@ -157,7 +160,7 @@ struct Reader {
 
 /// The known keys of an object, and where in the file they are.
 struct Keys<'a> {
-    members: HashMap<&'static str, &'a Member>,
+    members: Vec<&'a Member>,
     at: Position,
     /// As in `config_schema.account`.
     path: String,
@@ -165,7 +168,8 @@ struct Keys<'a> {
 
 impl<'a> Keys<'a> {
     fn get(&self, key: &str) -> Option<&'a Member> {
-        self.members.get(key).copied()
+        // Of those with the same key the last.
+        self.members.iter().rfind(|member| member.key == key).copied()
     }
 }
 
@@ -191,34 +195,33 @@ impl Reader {
             }
         }
         let Some(schema) = schema else {
-            let keys: Vec<&str> = members.iter().map(|member| &*member.key).collect();
+            let mut keys = Vec::new();
+            for member in members {
+                keys.push(&*member.key);
+            }
             let near = suggest::nearest("config_schema", &keys);
-            let at = members.iter().find(|member| Some(&*member.key) == near);
-            self.fault(
-                at.map_or(root.at, |member| member.at),
-                match near {
-                    Some(near) => {
-                        format!("the component has no `config_schema`; did you mean it by `{}`?", shown(near))
-                    }
-                    None => "the component has no `config_schema`".to_owned(),
-                },
-            );
+            let (mut at, mut message) = (root.at, "the component has no `config_schema`".to_owned());
+            if let Some(member) = members.iter().find(|member| Some(&*member.key) == near) {
+                at = member.at;
+                message += &format!("; did you mean it by `{}`?", shown(&member.key));
+            }
+            self.fault(at, message);
             return component;
         };
         let Value::Object(settings) = &schema.node.value else {
             self.expected(&schema.node, "an object", "config_schema");
             return component;
         };
-        let mut names = HashMap::new();
-        let mut enums = HashMap::new();
-        for setting in settings {
+        let (mut names, mut enums) = (Names::default(), Names::default());
+        for (nth, setting) in settings.iter().enumerate() {
             let field = self.field(setting);
             let Some(name) = field_name(&setting.key) else {
                 continue;
             };
             // The same key again is reported for the whole file.
-            if let Some(other) = names.insert(name.clone(), &*setting.key) {
-                if other != setting.key {
+            if let Some(other) = names.insert(name.clone(), nth) {
+                let other = &settings[other].key;
+                if *other != setting.key {
                     let message = format!(
                         "keys `{}` and `{}` in `config_schema` both become the field `{name}`",
                         shown(other),
@@ -232,11 +235,11 @@ impl Reader {
                 continue;
             };
             if field.kind.variants().is_some()
-                && let Some(other) = enums.insert(casing::pascal(&name), field.key)
+                && let Some(other) = enums.insert(casing::pascal(&name), nth)
             {
                 let message = format!(
                     "keys `{}` and `{}` in `config_schema` both name their enum `…{}`",
-                    shown(other),
+                    shown(&settings[other].key),
                     shown(field.key),
                     casing::pascal(&name)
                 );
@@ -260,7 +263,10 @@ impl Reader {
             self.fault(setting.at, message);
         }
         let path = format!("config_schema.{}", shown(&setting.key));
-        let known = KEYS.map(|(key, _)| key);
+        let mut known = Vec::new();
+        for (key, _) in &KEYS {
+            known.push(*key);
+        }
         let keys = self.keys(&setting.node, setting.at, path, &known)?;
         let path = &*keys.path;
 
@@ -271,7 +277,7 @@ impl Reader {
         let secret = self.flag(&keys, "secret").unwrap_or(true);
         let pattern = self.pattern(&keys);
         let length = self.length(&keys);
-        let default = keys.get("default").filter(|member| member.node.value != Value::Null);
+        let default = keys.get("default").filter(|member| !matches!(member.node.value, Value::Null));
 
         if let Some(default) = default {
             if secret {
@@ -340,10 +346,10 @@ impl Reader {
             self.fault(node.at, message);
             return None;
         };
-        let mut members = HashMap::new();
+        let mut members = Vec::new();
         for member in given {
-            if let Some(key) = known.iter().find(|key| **key == member.key) {
-                members.insert(*key, member);
+            if known.contains(&&*member.key) {
+                members.push(member);
             } else {
                 match called_elsewhere(&member.key).filter(|name| known.contains(name)) {
                     Some(name) => {
@@ -381,7 +387,7 @@ impl Reader {
             }
             return None;
         }
-        for (key, types) in KEYS {
+        for (key, types) in &KEYS {
             if let Some(member) = keys.get(key)
                 && !types.is_empty()
                 && !types.contains(&given)
@@ -412,17 +418,16 @@ impl Reader {
 
     fn string_kind(&mut self, keys: &Keys<'_>) -> Option<Kind> {
         let path = &*keys.path;
-        let narrowing = ["enum", "format"];
-        let given: Vec<&Member> = narrowing.iter().filter_map(|key| keys.get(key)).collect();
-        let [narrowed] = given[..] else {
-            if let Some(second) = given.get(1) {
+        let narrowed = match (keys.get("enum"), keys.get("format")) {
+            (Some(_), Some(second)) => {
                 let message = format!("`{path}` takes `enum` or `format`, not both");
                 self.fault(second.at, message);
                 return None;
             }
-            return Some(Kind::Text);
+            (Some(narrowed), None) | (None, Some(narrowed)) => narrowed,
+            (None, None) => return Some(Kind::Text),
         };
-        for limit in ["length", "max_length", "min_length", "pattern"] {
+        for limit in &["length", "max_length", "min_length", "pattern"] {
             if let Some(member) = keys.get(limit) {
                 let message = format!("`{limit}` in `{path}` is not for `{}`", narrowed.key);
                 self.fault(member.at, message);
@@ -453,7 +458,7 @@ impl Reader {
         }
         let before = self.faults.len();
         let mut variants: Vec<Variant> = Vec::new();
-        let mut names: HashMap<String, &str> = HashMap::new();
+        let mut names = Names::default();
         for item in items {
             let Value::String(value) = &item.value else {
                 self.expected(item, "a string", &format!("{path}.enum"));
@@ -470,7 +475,7 @@ impl Reader {
                 self.fault(item.at, message);
                 continue;
             }
-            match names.get(&name) {
+            match names.get(&name).map(|nth| &variants[*nth].value) {
                 Some(other) if other == value => {
                     let message = format!("\"{}\" is repeated in `{path}.enum`", shown(value));
                     self.fault(item.at, message);
@@ -484,7 +489,7 @@ impl Reader {
                     self.fault(item.at, message);
                 }
                 None => {
-                    names.insert(name.clone(), value);
+                    names.insert(name.clone(), variants.len());
                     let value = value.clone();
                     variants.push(Variant { value, name });
                 }
@@ -532,9 +537,11 @@ impl Reader {
 
     fn width(&mut self, bounds: Bounds<i128>, at: Position, path: &str) -> Width {
         if let (Some(0..), Some(high)) = (bounds.low, bounds.high) {
-            let narrow = [Width::U16, Width::U32];
-            let fitting = narrow.into_iter().find(|width| width.holds(high));
-            return fitting.unwrap_or(Width::U64);
+            return match high {
+                _ if Width::U16.holds(high) => Width::U16,
+                _ if Width::U32.holds(high) => Width::U32,
+                _ => Width::U64,
+            };
         }
         let most = i128::from(i64::MAX);
         if bounds.low > Some(most) || bounds.high > Some(most) {
@@ -557,7 +564,8 @@ impl Reader {
         let path = &*keys.path;
         let (low, high) = (keys.get(low), keys.get(high));
         if let Some(both) = keys.get(both) {
-            for end in [low, high].into_iter().flatten() {
+            for end in [low, high] {
+                let Some(end) = end else { continue };
                 let (end, key, at) = (&end.key, &both.key, end.at);
                 let message = format!("`{key}` already says the `{end}` of `{path}`");
                 self.fault(at, message);
@@ -612,7 +620,10 @@ impl Reader {
                 if let Some(variant) = variants.iter().find(|variant| variant.value == *text) {
                     return Some(Literal::Variant(variant.name.clone()));
                 }
-                let values: Vec<&str> = variants.iter().map(|v| &*v.value).collect();
+                let mut values = Vec::new();
+                for variant in variants {
+                    values.push(&*variant.value);
+                }
                 self.unknown("value", text, node.at, path, &values);
                 None
             }
@@ -626,16 +637,20 @@ impl Reader {
             }
             (Kind::Number, Value::Number(_)) => self.number(node, path).map(Literal::Number),
             (Kind::Boolean, Value::Boolean(value)) => Some(Literal::Boolean(*value)),
-            (Kind::Array(kind), Value::Array(items)) => items
-                .iter()
-                .map(|item| self.element_literal(item, kind, path))
-                .collect::<Option<_>>()
-                .map(Literal::List),
-            (Kind::Object(kind), Value::Object(members)) => members
-                .iter()
-                .map(|m| Some((&*m.key, self.element_literal(&m.node, kind, path)?)))
-                .collect::<Option<_>>()
-                .map(Literal::Map),
+            (Kind::Array(kind), Value::Array(items)) => {
+                let mut list = Vec::new();
+                for item in items {
+                    list.push(self.element_literal(item, kind, path)?);
+                }
+                Some(Literal::List(list))
+            }
+            (Kind::Object(kind), Value::Object(members)) => {
+                let mut map = Vec::new();
+                for Member { key, node, .. } in members {
+                    map.push((&**key, self.element_literal(node, kind, path)?));
+                }
+                Some(Literal::Map(map))
+            }
             (Kind::Any, _) => self.finite(node, path).then_some(Literal::Any(node)),
             _ => {
                 self.expected(node, kind.wanted(), path);
@@ -695,7 +710,7 @@ impl Reader {
         }
         let least = i128::from(i64::MIN);
         let most = i128::from(u64::MAX);
-        let value = text.parse().ok().filter(|v| (least..=most).contains(v));
+        let value = text.parse().ok().filter(|value| least <= *value && *value <= most);
         if value.is_none() {
             let message = format!("{} in `{path}` does not fit 64 bits", shown(text));
             self.fault(node.at, message);
@@ -818,11 +833,21 @@ impl<T: Copy + PartialOrd + ToString> Bounds<T> {
 
 fn one_of(names: &[&str]) -> String {
     const MOST: usize = 20;
-    let mut names: Vec<String> = names.iter().map(|n| format!("`{}`", shown(n))).collect();
+    let mut shortened = Vec::new();
+    for name in names {
+        shortened.push(format!("{}`", shown(name)));
+    }
+    let mut names = Vec::new();
+    for name in &shortened {
+        names.push(&**name);
+    }
     names.sort_unstable();
+    let mut listed = String::new();
+    for name in &names[..names.len().min(MOST)] {
+        let comma = if listed.is_empty() { "" } else { ", " };
+        listed += &format!("{comma}`{name}");
+    }
     let more = names.len().saturating_sub(MOST);
-    names.truncate(MOST);
-    let listed = names.join(", ");
     match more {
         0 => format!("expected one of {listed}"),
         _ => format!("expected one of {listed} and {more} more"),

@@ -29,7 +29,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn parse(tokens: TokenStream, errors: &Errors) -> Arguments {
         let mut all = Arguments::default();
-        arguments::parse("contract", KEYS, tokens, errors, |key, argument| {
+        arguments::parse("contract", KEYS, tokens, errors, &mut |key, argument| {
             match key {
                 "name" => {
                     all.has_name = true;

@@ -48,30 +48,36 @@ use syn::{Path, Type, TypeParamBound, ext::IdentExt, parse_quote, spanned::Spann
 use super::{
     attr::Arguments,
     item::Trait,
-    valid::{Call, Cardinality, Contract, Method},
+    valid::{Call, Cardinality, Contract, Method, ends_with},
 };
 use crate::spans::located;
 
 /// Adds what every contract has.
 pub(super) fn complete(item: &mut Trait, contract: &Contract) {
-    let has_trait = |item: &Trait, name: &str| {
-        item.supertraits.iter().any(|bound| match bound {
-            TypeParamBound::Trait(bound) => bound.path.segments.last().is_some_and(|last| last.ident == name),
-            _ => false,
-        })
-    };
-    if !has_trait(item, "Send") {
+    let (mut is_send, mut is_sync, mut is_static) = (false, false, false);
+    for bound in &item.supertraits {
+        match bound {
+            TypeParamBound::Trait(bound) => {
+                is_send |= ends_with(&bound.path, "Send");
+                is_sync |= ends_with(&bound.path, "Sync");
+            }
+            TypeParamBound::Lifetime(at) => is_static |= at.ident == "static",
+            _ => {}
+        }
+    }
+    if !is_send {
         item.supertraits.push(parse_quote!(::core::marker::Send));
     }
-    if !has_trait(item, "Sync") {
+    if !is_sync {
         item.supertraits.push(parse_quote!(::core::marker::Sync));
     }
-    if !item.supertraits.iter().any(|bound| matches!(bound, TypeParamBound::Lifetime(at) if at.ident == "static")) {
+    if !is_static {
         item.supertraits.push(parse_quote!('static));
     }
-    let explained = |path: &Path| path.segments.last().is_some_and(|last| last.ident == "on_unimplemented");
-    if item.attributes.iter().any(|attribute| explained(attribute.path())) {
-        return;
+    for attribute in &item.attributes {
+        if ends_with(attribute.path(), "on_unimplemented") {
+            return;
+        }
     }
     let (ident, name) = (&item.ident, &contract.name);
     let message = format!("`{{Self}}` is registered as type \"{name}\" but does not implement its contract `{ident}`");
@@ -99,12 +105,15 @@ pub(super) fn kind(
         Cardinality::Many => quote!(Many),
         Cardinality::OnePer(setting) => quote!(OnePer(#setting)),
     };
-    let methods = contract.methods.iter().map(|method| {
+    let mut methods = Vec::new();
+    for method in &contract.methods {
         let Method { conditions, idempotent, .. } = method;
         let name = method.signature.ident.unraw().to_string();
         let is_async = method.call != Call::Blocking;
-        quote!(#(#conditions)* #krate::plugin::MethodInfo { name: #name, is_async: #is_async, idempotent: #idempotent })
-    });
+        methods.push(quote! {
+            #(#conditions)* #krate::plugin::MethodInfo { name: #name, is_async: #is_async, idempotent: #idempotent }
+        });
+    }
     quote! {
         #[automatically_derived]
         #[allow(deprecated)]
@@ -124,7 +133,10 @@ pub(super) fn kind(
 
 /// `impl VectorStore for Handle<dyn VectorStore>`.
 pub(super) fn handle(ident: &Ident, contract: &Contract, krate: &Path) -> TokenStream {
-    let methods = contract.methods.iter().map(|method| forward(ident, &contract.name, method, krate));
+    let mut methods = Vec::new();
+    for method in &contract.methods {
+        methods.push(forward(ident, &contract.name, method, krate));
+    }
     let rewritten = contract.has_async_trait.then(|| quote!(#[#krate::__private::async_trait::async_trait]));
     quote! {
         // A plugin that lacks its contract is no handle: do not say that a handle has it.
@@ -187,14 +199,14 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let attach = quote!(#krate::handle::InstanceLease::attach(#lease, #stream));
     let guarded = (method.call != Call::Blocking).then(|| {
         let function = if method.idempotent { quote!(call) } else { quote!(call_once) };
-        let owned = signature.arguments.iter().zip(&arguments).filter(|(argument, _)| {
+        let mut copies = Vec::new();
+        for (argument, name) in signature.arguments.iter().zip(&arguments) {
             // A reference is copied.
-            method.idempotent && !matches!(argument.ty, Type::Reference(_))
-        });
-        let copies = owned.map(|(argument, name)| {
-            let copy = located(quote!(::core::clone::Clone::clone(&#name)), argument.ty.span());
-            quote!(let #name = #copy;)
-        });
+            if method.idempotent && !matches!(argument.ty, Type::Reference(_)) {
+                let copy = located(quote!(::core::clone::Clone::clone(&#name)), argument.ty.span());
+                copies.push(quote!(let #name = #copy;));
+            }
+        }
         // The type of its error is that of the call.
         let answer = match method.stream {
             true => quote!(#answer.map(|#stream| #attach)),

@@ -6,8 +6,8 @@
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::{
-    Attribute, GenericArgument, GenericParam, LitStr, PathArguments, PathSegment, ReturnType, Type, TypeParamBound,
-    TypePath, TypeReference, WherePredicate, spanned::Spanned,
+    Attribute, GenericArgument, GenericParam, LitStr, Path, PathArguments, PathSegment, ReturnType, Type,
+    TypeParamBound, TypePath, TypeReference, WherePredicate, spanned::Spanned,
 };
 
 use super::{
@@ -15,6 +15,7 @@ use super::{
     item::{self, Member, Receiver, Signature, Trait},
 };
 use crate::{
+    conditions::conditions,
     errors::{Errors, unknown},
     plugin_types,
 };
@@ -225,7 +226,7 @@ fn forwarded(method: &item::Method, has_async_trait: bool) -> syn::Result<Option
     let stream = stream(signature, output)?;
     let idempotent = idempotent(method, call)?;
     Ok(Some(Method {
-        conditions: method.attributes.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
+        conditions: conditions(&method.attributes),
         signature: signature.clone(),
         call,
         stream,
@@ -380,17 +381,28 @@ fn argument(ty: &Type) -> Option<&Type> {
 }
 
 fn is_for_sized_only(signature: &Signature) -> bool {
-    let predicates = signature.generics.where_clause.iter().flat_map(|clause| &clause.predicates);
-    predicates.filter_map(|predicate| match predicate {
-        WherePredicate::Type(predicate) if is_self(&predicate.bounded_ty) => Some(&predicate.bounds),
-        _ => None,
-    })
-    .flatten()
-    .any(|bound| matches!(bound, TypeParamBound::Trait(bound) if bound.path.segments.last().is_some_and(|last| last.ident == "Sized")))
+    let Some(clause) = &signature.generics.where_clause else { return false };
+    for predicate in &clause.predicates {
+        let WherePredicate::Type(predicate) = predicate else { continue };
+        if !is_self(&predicate.bounded_ty) {
+            continue;
+        }
+        for bound in &predicate.bounds {
+            if matches!(bound, TypeParamBound::Trait(bound) if ends_with(&bound.path, "Sized")) {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// Whether its last segment is the name.
+pub(super) fn ends_with(path: &Path, name: &str) -> bool {
+    path.segments.last().is_some_and(|last| last.ident == name)
 }
 
 fn is_async_trait(attribute: &Attribute) -> bool {
-    attribute.path().segments.last().is_some_and(|last| last.ident == "async_trait")
+    ends_with(attribute.path(), "async_trait")
 }
 
 /// What a type is made of that a handle minds.

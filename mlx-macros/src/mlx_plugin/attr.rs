@@ -65,7 +65,7 @@ pub(super) struct Arguments {
 impl Arguments {
     pub(super) fn parse(tokens: TokenStream, errors: &Errors) -> Arguments {
         let mut all = Arguments::default();
-        arguments::parse("mlx_plugin", KEYS, tokens, errors, |key, argument| {
+        arguments::parse("mlx_plugin", KEYS, tokens, errors, &mut |key, argument| {
             match key {
                 "type" => {
                     all.has_kind = true;
@@ -98,7 +98,7 @@ impl Arguments {
     }
 
     fn resources(&mut self, tokens: TokenStream, errors: &Errors) {
-        arguments::parse("resources", RESOURCES, tokens, errors, |key, argument| {
+        arguments::parse("resources", RESOURCES, tokens, errors, &mut |key, argument| {
             let number = argument.number()?;
             match key {
                 "memory_mib" => self.memory_mib = number,

@@ -34,13 +34,19 @@ pub(super) fn expand(
 ) -> TokenStream {
     let Plugin { ident, conditions, .. } = plugin;
     let contract = object(contract, krate);
-    let also: Vec<_> = plugin.also.iter().map(|contract| object(contract, krate)).collect();
-    let further: Vec<_> = (0..also.len()).map(|index| format_ident!("__MlxFurther{index}")).collect();
     let mut kinds = vec![quote!(<#ident as #krate::plugin::Declared>::KIND)];
-    kinds.extend(further.iter().map(|further| quote!(<#further as #krate::plugin::Further<#ident>>::KIND)));
-    let capabilities = arguments.capabilities.iter().map(|capability| allowed(capability, &kinds, krate));
+    let (mut further, mut casts) = (Vec::new(), Vec::new());
+    for (index, also) in plugin.also.iter().enumerate() {
+        let name = format_ident!("__MlxFurther{index}");
+        kinds.push(quote!(<#name as #krate::plugin::Further<#ident>>::KIND));
+        casts.push(further_type(ident, krate, &name, &object(also, krate)));
+        further.push(name);
+    }
+    let mut capabilities = Vec::new();
+    for capability in &arguments.capabilities {
+        capabilities.push(allowed(capability, &kinds, krate));
+    }
     let metadata = metadata(plugin, arguments, krate, description, &kinds);
-    let casts = further.iter().zip(&also).map(|(further, also)| further_type(ident, krate, further, also));
     let cast = cast(ident, krate, &further);
     let registration = registration(plugin, krate);
     quote! {
@@ -100,8 +106,8 @@ fn metadata(
         Some(description) => description.to_token_stream(),
         None => Literal::string(description).into_token_stream(),
     };
-    let requires = plugin.requires.iter().map(|one| requirement(one, krate));
-    let optional = plugin.optional.iter().map(|one| requirement(one, krate));
+    let requires = requirements(&plugin.requires, krate);
+    let optional = requirements(&plugin.optional, krate);
     let swap = format_ident!("{}", casing::pascal(plugin.swap));
     let stability = format_ident!("{}", casing::pascal(plugin.stability));
     let license = or_package(arguments.license.as_ref(), "CARGO_PKG_LICENSE");
@@ -153,14 +159,17 @@ fn or_package(given: Option<&LitStr>, variable: &str) -> TokenStream {
     }
 }
 
-fn requirement(requirement: &Requirement, krate: &Path) -> TokenStream {
-    match requirement {
-        Requirement::Plugin { name, version } => {
-            quote!(#krate::plugin::Requirement::Plugin { name: #name, version: #version })
-        }
-        Requirement::Type(name) => quote!(#krate::plugin::Requirement::Type(#name)),
-        Requirement::Capability(name) => quote!(#krate::plugin::Requirement::Capability(#name)),
+fn requirements(requirements: &[Requirement], krate: &Path) -> Vec<TokenStream> {
+    let mut written = Vec::new();
+    for requirement in requirements {
+        let requirement = match requirement {
+            Requirement::Plugin { name, version } => quote!(Plugin { name: #name, version: #version }),
+            Requirement::Type(name) => quote!(Type(#name)),
+            Requirement::Capability(name) => quote!(Capability(#name)),
+        };
+        written.push(quote!(#krate::plugin::Requirement::#requirement));
     }
+    written
 }
 
 /// Its tokens stand at the struct's name, because the compiler reports a missing `impl` where it casts.

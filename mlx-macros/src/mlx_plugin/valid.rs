@@ -7,8 +7,9 @@ use super::{attr::Arguments, item::Item};
 use crate::{
     arguments::Named,
     casing,
-    errors::{Errors, unknown},
-    plugin_types::{self, BUILT_IN},
+    conditions::conditions,
+    errors::{Errors, quoted, unknown},
+    plugin_types,
 };
 
 /// The words of `std::env::consts::OS`.
@@ -101,7 +102,7 @@ pub(super) fn check(arguments: &Arguments, item: &Item, errors: &Errors) -> Opti
     itself(arguments, &name, errors);
     Some(Plugin {
         ident: item.ident.clone(),
-        conditions: item.attrs.iter().filter(|attribute| attribute.path().is_ident("cfg")).cloned().collect(),
+        conditions: conditions(&item.attrs),
         also,
         name,
         requires,
@@ -156,11 +157,9 @@ pub(super) fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
         Some(named) => contract(named, errors),
         None => {
             if !arguments.has_kind {
-                let names: Vec<_> = BUILT_IN.iter().map(|built_in| format!("`{}`", built_in.0)).collect();
-                errors.at(
-                    Span::call_site(),
-                    format!("missing mlx_plugin key `type`\nexpected one of: {}\n{OWN_TYPE}", names.join(", ")),
-                );
+                let names = quoted(&plugin_types::built_in());
+                let message = format!("missing mlx_plugin key `type`\nexpected one of: {names}\n{OWN_TYPE}");
+                errors.at(Span::call_site(), message);
             }
             None
         }
@@ -170,9 +169,19 @@ pub(super) fn kind(arguments: &Arguments, errors: &Errors) -> Option<Contract> {
 fn also(arguments: &Arguments, errors: &Errors) -> Vec<Contract> {
     let text = |named: &Named| match named {
         Named::Text(text) => text.value(),
-        Named::Path(path) => path.segments.iter().map(|part| part.ident.to_string()).collect::<Vec<_>>().join("::"),
+        Named::Path(path) => {
+            let mut text = String::new();
+            for part in &path.segments {
+                let colons = if text.is_empty() { "" } else { "::" };
+                text += &format!("{colons}{}", part.ident);
+            }
+            text
+        }
     };
-    let mut taken: Vec<String> = arguments.kind.iter().map(text).collect();
+    let mut taken = Vec::new();
+    if let Some(kind) = &arguments.kind {
+        taken.push(text(kind));
+    }
     let mut contracts = Vec::new();
     for named in &arguments.also {
         let name = text(named);
@@ -199,10 +208,8 @@ fn contract(named: &Named, errors: &Errors) -> Option<Contract> {
     if let Some(contract) = plugin_types::contract(&name) {
         return Some(Contract::BuiltIn(contract, text.span()));
     }
-    let message = plugin_types::planned(&name).unwrap_or_else(|| {
-        let known: Vec<_> = BUILT_IN.iter().map(|built_in| built_in.0).collect();
-        unknown("plugin type", &name, &known)
-    });
+    let message =
+        plugin_types::planned(&name).unwrap_or_else(|| unknown("plugin type", &name, &plugin_types::built_in()));
     errors.at(text.span(), format!("{message}\n{OWN_TYPE}"));
     None
 }
@@ -366,13 +373,17 @@ fn about(text: &LitStr) -> String {
 
 /// A plugin neither conflicts with itself nor needs itself.
 fn itself(arguments: &Arguments, name: &str, errors: &Errors) {
-    for text in arguments.conflicts_with.iter().filter(|text| text.value() == name) {
-        errors.at(text.span(), format!("`{name}` cannot conflict with itself"));
+    for text in &arguments.conflicts_with {
+        if text.value() == name {
+            errors.at(text.span(), format!("`{name}` cannot conflict with itself"));
+        }
     }
-    for text in arguments.requires.iter().chain(&arguments.optional) {
-        let value = text.value();
-        if value.split('@').next() == Some(name) {
-            errors.at(text.span(), format!("`{name}` cannot require itself"));
+    for list in &[&arguments.requires, &arguments.optional] {
+        for text in *list {
+            let value = text.value();
+            if value.split('@').next() == Some(name) {
+                errors.at(text.span(), format!("`{name}` cannot require itself"));
+            }
         }
     }
 }
@@ -380,7 +391,7 @@ fn itself(arguments: &Arguments, name: &str, errors: &Errors) {
 fn conflicts_required(arguments: &Arguments, errors: &Errors) {
     for text in &arguments.conflicts_with {
         let value = text.value();
-        for (key, list) in [("requires", &arguments.requires), ("optional", &arguments.optional)] {
+        for (key, list) in &[("requires", &arguments.requires), ("optional", &arguments.optional)] {
             if !value.is_empty() && list.iter().any(|other| about(other) == value) {
                 errors.at(text.span(), format!("`{value}` is in `conflicts_with` and in `{key}`"));
             }

@@ -11,8 +11,8 @@ use syn::{
 };
 
 use crate::{
-    casing, docs,
-    errors::{Errors, duplicate, unknown},
+    arguments, casing, docs,
+    errors::{Errors, duplicate, error_on, unknown},
     expression::{self, number},
 };
 
@@ -115,13 +115,10 @@ pub(super) enum OneOf {
 }
 
 impl Range {
-    pub(super) fn ends(&self) -> impl Iterator<Item = &Expr> {
-        self.min.iter().chain(&self.max)
-    }
-
     /// Whether its ends are numbers written out.
     pub(super) fn is_literal(&self) -> bool {
-        self.ends().all(|end| number(end).is_some())
+        let is_literal = |end: &Option<Expr>| end.as_ref().is_none_or(|end| number(end).is_some());
+        is_literal(&self.min) && is_literal(&self.max)
     }
 }
 
@@ -151,7 +148,7 @@ const FIELD: [&str; 18] = [
 impl<'a> Container<'a> {
     pub(super) fn parse(input: &'a DeriveInput, errors: &Errors) -> Self {
         let (mut rename_all, mut tag, mut krate, mut component, mut validate) = (None, None, None, None, None);
-        parse_attributes(&input.attrs, "type", &CONTAINER, errors, |meta, key| {
+        parse_attributes(&input.attrs, "type", &CONTAINER, errors, &mut |meta, key| {
             match key {
                 "rename_all" => set(&mut rename_all, meta, text, errors),
                 "tag" => set(&mut tag, meta, text, errors),
@@ -169,7 +166,11 @@ impl<'a> Container<'a> {
                 fields => Data::Struct(Field::parse_all(fields, rule, errors)),
             },
             syn::Data::Enum(data) => {
-                Data::Enum(data.variants.iter().map(|v| Variant::parse(v, rule, errors)).collect())
+                let mut variants = Vec::new();
+                for variant in &data.variants {
+                    variants.push(Variant::parse(variant, rule, errors));
+                }
+                Data::Enum(variants)
             }
             syn::Data::Union(data) => Data::Union(data.union_token),
         };
@@ -178,20 +179,25 @@ impl<'a> Container<'a> {
     }
 
     /// The fields of a struct, or those of all variants.
-    pub(super) fn fields(&self) -> impl Iterator<Item = &Field<'a>> {
-        let (fields, variants) = match &self.data {
-            Data::Struct(fields) | Data::Tuple(fields) => (fields.as_slice(), [].as_slice()),
-            Data::Enum(variants) => ([].as_slice(), variants.as_slice()),
-            Data::Union(_) => ([].as_slice(), [].as_slice()),
-        };
-        fields.iter().chain(variants.iter().flat_map(|variant| variant.shape.fields()))
+    pub(super) fn fields(&self) -> Vec<&Field<'a>> {
+        let mut all = Vec::new();
+        match &self.data {
+            Data::Struct(fields) | Data::Tuple(fields) => all.extend(fields),
+            Data::Enum(variants) => {
+                for variant in variants {
+                    all.extend(variant.shape.fields());
+                }
+            }
+            Data::Union(_) => {}
+        }
+        all
     }
 }
 
 impl<'a> Variant<'a> {
     fn parse(syn: &'a syn::Variant, rule: Option<Rule>, errors: &Errors) -> Self {
         let (mut rename, mut rename_all) = (None, None);
-        parse_attributes(&syn.attrs, "variant", &VARIANT, errors, |meta, key| {
+        parse_attributes(&syn.attrs, "variant", &VARIANT, errors, &mut |meta, key| {
             match key {
                 "rename" => set(&mut rename, meta, text, errors),
                 "rename_all" => set(&mut rename_all, meta, text, errors),
@@ -220,17 +226,20 @@ impl<'a> Shape<'a> {
 }
 
 fn tuple<'a>(fields: &'a syn::FieldsUnnamed, errors: &Errors) -> Vec<Field<'a>> {
-    fields
-        .unnamed
-        .iter()
-        .enumerate()
-        .map(|(index, field)| Field::parse(field, Member::from(index), None, errors))
-        .collect()
+    let mut parsed = Vec::new();
+    for field in &fields.unnamed {
+        parsed.push(Field::parse(field, Member::from(parsed.len()), None, errors));
+    }
+    parsed
 }
 
 impl<'a> Field<'a> {
     fn parse_all(fields: &'a syn::Fields, rule: Option<Rule>, errors: &Errors) -> Vec<Self> {
-        fields.iter().zip(fields.members()).map(|(field, member)| Field::parse(field, member, rule, errors)).collect()
+        let mut parsed = Vec::new();
+        for (field, member) in fields.iter().zip(fields.members()) {
+            parsed.push(Field::parse(field, member, rule, errors));
+        }
+        parsed
     }
 
     fn parse(syn: &'a syn::Field, member: Member, rule: Option<Rule>, errors: &Errors) -> Self {
@@ -258,7 +267,7 @@ impl<'a> Field<'a> {
             source: None,
             skip: None,
         };
-        parse_attributes(&syn.attrs, "field", &FIELD, errors, |meta, key| {
+        parse_attributes(&syn.attrs, "field", &FIELD, errors, &mut |meta, key| {
             match key {
                 "default" => set(&mut field.default, meta, |meta| default(meta, errors), errors),
                 "secret" => set(&mut field.secret, meta, flag, errors),
@@ -294,10 +303,12 @@ impl<'a> Field<'a> {
     }
 
     /// Its names in the file, the first of which is its own.
-    pub(super) fn names(&self) -> impl Iterator<Item = Name> {
-        let alias = |Attr { value, .. }: &Attr<LitStr>| Name { span: value.span(), text: value.value() };
-        let own = Name { span: self.name.span, text: self.name.text.clone() };
-        std::iter::once(own).chain(self.aliases.iter().map(alias))
+    pub(super) fn names(&self) -> Vec<Name> {
+        let mut names = vec![Name { span: self.name.span, text: self.name.text.clone() }];
+        for Attr { value, .. } in &self.aliases {
+            names.push(Name { span: value.span(), text: value.value() });
+        }
+        names
     }
 
     /// Whether it is itself a setting of the file.
@@ -341,7 +352,11 @@ impl Rule {
         let given = attr.value.value();
         let rule = RULES.iter().find(|rule| rule.name == given).copied();
         if rule.is_none() {
-            errors.on(&attr.value, unknown("rename rule", &given, &RULES.map(|rule| rule.name)));
+            let mut names = Vec::new();
+            for rule in &RULES {
+                names.push(rule.name);
+            }
+            errors.on(&attr.value, unknown("rename rule", &given, &names));
         }
         rule
     }
@@ -353,7 +368,7 @@ fn parse_attributes(
     place: &str,
     known: &[&str],
     errors: &Errors,
-    mut accept: impl FnMut(&ParseNestedMeta<'_>, &str) -> Option<syn::Result<()>>,
+    accept: &mut dyn FnMut(&ParseNestedMeta<'_>, &str) -> Option<syn::Result<()>>,
 ) {
     for attribute in attributes.iter().filter(|attribute| attribute.path().is_ident("config")) {
         if !matches!(attribute.meta, Meta::List(_)) {
@@ -382,14 +397,16 @@ fn unknown_key(place: &str, path: &Path, known: &[&str]) -> String {
         Some(ident) => ident.to_string(),
         None => quote::quote!(#path).to_string().replace(' ', ""),
     };
-    let homes: Vec<&str> = [("a field", FIELD.as_slice()), ("a variant", &VARIANT), ("the type", &CONTAINER)]
-        .into_iter()
-        .filter(|(_, keys)| keys.contains(&key.as_str()))
-        .map(|(home, _)| home)
-        .collect();
+    let mut homes = String::new();
+    for (home, keys) in &[("a field", FIELD.as_slice()), ("a variant", &VARIANT), ("the type", &CONTAINER)] {
+        if keys.contains(&key.as_str()) {
+            homes.push_str(if homes.is_empty() { "" } else { " or " });
+            homes.push_str(home);
+        }
+    }
     match homes.is_empty() {
         true => unknown(&format!("config {place} attribute"), &key, known),
-        false => format!("`{key}` is no config {place} attribute; it belongs on {}", homes.join(" or ")),
+        false => format!("`{key}` is no config {place} attribute; it belongs on {homes}"),
     }
 }
 
@@ -436,7 +453,7 @@ fn text(meta: &ParseNestedMeta<'_>) -> syn::Result<LitStr> {
     }
     match expression::parse(meta.value()?)? {
         Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(text), .. }) => Ok(text),
-        other => Err(syn::Error::new_spanned(other, expected)),
+        other => Err(error_on(&other, &expected)),
     }
 }
 
@@ -466,25 +483,34 @@ fn one_of(meta: &ParseNestedMeta<'_>) -> syn::Result<OneOf> {
     }
     let input = meta.value()?;
     if !input.peek(syn::token::Bracket) {
-        return Err(syn::Error::new_spanned(expression::until_comma(input)?, EXPECTED));
+        return Err(error_on(&expression::until_comma(input)?, EXPECTED));
     }
     let content;
     let bracket = bracketed!(content in input);
     if content.is_empty() {
         return Err(syn::Error::new(bracket.span.join(), EXPECTED));
     }
-    let values: Vec<Expr> = content.parse_terminated(expression::parse, Token![,])?.into_iter().collect();
+    let mut values = Vec::new();
+    arguments::elements(&content, &mut |input| {
+        values.push(expression::parse(input)?);
+        Ok(())
+    })?;
     if let [Expr::Lit(syn::ExprLit { lit: Lit::Str(_), .. }), ..] = values.as_slice() {
-        let text = |value: Expr| match value {
-            Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
-            other => Err(syn::Error::new_spanned(other, "expected a string, as the first value is")),
-        };
-        return values.into_iter().map(text).collect::<syn::Result<_>>().map(OneOf::Texts);
+        let mut texts = Vec::new();
+        for value in values {
+            match value {
+                Expr::Lit(syn::ExprLit { lit: Lit::Str(text), .. }) => texts.push(text),
+                other => return Err(error_on(&other, "expected a string, as the first value is")),
+            }
+        }
+        return Ok(OneOf::Texts(texts));
     }
-    match values.iter().find(|value| number(value).is_none()) {
-        Some(other) => Err(syn::Error::new_spanned(other, "expected a string or a number, written out")),
-        None => Ok(OneOf::Numbers(values)),
+    for value in &values {
+        if number(value).is_none() {
+            return Err(error_on(value, "expected a string or a number, written out"));
+        }
     }
+    Ok(OneOf::Numbers(values))
 }
 
 fn default(meta: &ParseNestedMeta<'_>, errors: &Errors) -> syn::Result<Default> {
@@ -496,14 +522,18 @@ fn default(meta: &ParseNestedMeta<'_>, errors: &Errors) -> syn::Result<Default> 
     }
     let content;
     parenthesized!(content in meta.input);
-    let mut fields: Vec<(Name, Expr)> = Vec::new();
-    let entries = content.parse_terminated(inherited_default, Token![,])?;
+    let mut entries = Vec::new();
+    arguments::elements(&content, &mut |input| {
+        entries.push(inherited_default(input)?);
+        Ok(())
+    })?;
     if entries.is_empty() {
         return Err(syn::Error::new(
             meta.path.span(),
             "expected defaults of inherited fields: `default(field = value)`",
         ));
     }
+    let mut fields: Vec<(Name, Expr)> = Vec::new();
     for (name, value) in entries {
         match fields.iter().any(|(known, _)| known.text == name.text) {
             true => errors.at(name.span, duplicate("default of inherited field", &name.text)),
@@ -540,7 +570,7 @@ fn range(meta: &ParseNestedMeta<'_>) -> syn::Result<Range> {
     let tokens: TokenStream = content.parse()?;
     let sides = expression::split_range(tokens.clone()).filter(|(low, high, _)| !low.is_empty() || !high.is_empty());
     let Some((low, high, exclusive)) = sides else {
-        return Err(syn::Error::new_spanned(tokens, expected));
+        return Err(error_on(&tokens, &expected));
     };
     let end = |tokens: TokenStream| match tokens.is_empty() {
         true => Ok(None),

@@ -53,7 +53,9 @@
 
 use proc_macro2::{Ident, Literal, Span, TokenStream, TokenTree};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::{Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, parse_quote, spanned::Spanned};
+use syn::{
+    Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, TypeParam, parse_quote, spanned::Spanned,
+};
 
 use super::attr::{self, Attr, Container, Data, Field, Name, OneOf, Range, Shape, Variant};
 use crate::{expression, spans::located};
@@ -175,7 +177,7 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
     let component = container.component.as_ref().map_or(String::new(), |component| component.value.value());
     let (generics, arguments, clause) = bounds.value();
     let Fields { metas, reads, variables, members, writes, .. } =
-        writer.fields(fields, &quote!(<Self as __mlx::config::ConfigFields>::META.fields()), |field, _| {
+        writer.fields(fields, &quote!(<Self as __mlx::config::ConfigFields>::META.fields()), &|field, _| {
             let member = &field.member;
             quote!(&self.#member)
         });
@@ -317,18 +319,17 @@ fn expand_enum(writer: &mut Writer<'_>, bounds: &Bounds, variants: &[Variant<'_>
     let doc = &container.doc;
     let (generics, arguments, clause) = bounds.value();
     let tag = container.tag.as_ref().map(|tag| tag.value.value());
-    let names: Vec<&str> = variants.iter().map(|variant| variant.name.text.as_str()).collect();
-    let parts: Vec<VariantParts> = variants
-        .iter()
-        .enumerate()
-        .map(|(index, variant)| match &tag {
+    let (mut names, mut metas, mut reads, mut writes) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for (index, variant) in variants.iter().enumerate() {
+        let VariantParts { meta, read, write } = match &tag {
             Some(tag) => writer.tagged_variant(variant, index, tag),
             None => writer.variant(variant, index),
-        })
-        .collect();
-    let metas = parts.iter().map(|part| &part.meta);
-    let reads = parts.iter().map(|part| &part.read);
-    let writes = parts.iter().map(|part| &part.write);
+        };
+        names.push(&variant.name.text);
+        metas.push(meta);
+        reads.push(read);
+        writes.push(write);
+    }
     let assertions = writer.inline_assertions();
     let validate = writer.validate(&quote!(__mlx::config::Place::of(__node)));
     let head = match &tag {
@@ -441,7 +442,7 @@ impl Writer<'_> {
             ),
             Shape::Struct(fields) => {
                 let Fields { metas, reads, variables, members, patterns, writes } =
-                    self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), |_, variable| quote!(#variable));
+                    self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), &|_, variable| quote!(#variable));
                 let all_read = all_read(&variables);
                 (
                     quote!(Fields(&[#(#metas),*])),
@@ -492,7 +493,7 @@ impl Writer<'_> {
         let Fields { metas, reads, variables, members, patterns, writes } = match &variant.shape {
             Shape::Unit => Fields::default(),
             Shape::Struct(fields) => {
-                self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), |_, variable| quote!(#variable))
+                self.fields(fields, &quote!(Self::__MLX_META.variant(#index)), &|_, variable| quote!(#variable))
             }
             // The content's fields stand beside the tag.
             Shape::Tuple(fields) => {
@@ -504,15 +505,12 @@ impl Writer<'_> {
             }
         };
         let all_read = all_read(&variables);
-        for field in variant
-            .shape
-            .fields()
-            .iter()
-            .filter(|field| field.inherits().is_some() || matches!(variant.shape, Shape::Tuple(_)))
-        {
-            let meta = FieldType::of(field).meta();
-            let span = field.ty.span();
-            self.assertions.push(quote_spanned!(span=> __mlx::config::assert_undeclared(#meta, #tag)));
+        for field in variant.shape.fields() {
+            if field.inherits().is_some() || matches!(variant.shape, Shape::Tuple(_)) {
+                let meta = FieldType::of(field).meta();
+                let span = field.ty.span();
+                self.assertions.push(quote_spanned!(span=> __mlx::config::assert_undeclared(#meta, #tag)));
+            }
         }
         VariantParts {
             meta: quote! {
@@ -548,18 +546,26 @@ impl Writer<'_> {
         &mut self,
         fields: &[Field<'_>],
         metas: &TokenStream,
-        access: impl Fn(&Field<'_>, &Ident) -> TokenStream,
+        access: &dyn Fn(&Field<'_>, &Ident) -> TokenStream,
     ) -> Fields {
         let mut written = Fields::default();
         // A map takes every setting that is left, so what is inherited is read last.
-        let (inherited, own): (Vec<_>, Vec<_>) = fields.iter().enumerate().partition(|(_, f)| f.inherits().is_some());
+        let (mut inherited, mut own) = (Vec::new(), Vec::new());
+        for (index, field) in fields.iter().enumerate() {
+            let part = if field.inherits().is_some() { &mut inherited } else { &mut own };
+            part.push((index, field));
+        }
         for (index, field) in &own {
             self.own(&mut written, field, *index, metas, &access(field, &variable(*index)));
         }
         for (nth, (index, field)) in inherited.iter().enumerate() {
             let meta = FieldType::of(field).meta();
-            for Name { span, text } in own.iter().filter(|(_, own)| own.is_setting()).flat_map(|(_, own)| own.names()) {
-                self.assertions.push(quote_spanned!(span=> __mlx::config::assert_undeclared(#meta, #text)));
+            for (_, own) in &own {
+                if own.skip.is_none() {
+                    for Name { span, text } in own.names() {
+                        self.assertions.push(quote_spanned!(span=> __mlx::config::assert_undeclared(#meta, #text)));
+                    }
+                }
             }
             for (_, earlier) in &inherited[..nth] {
                 let (earlier, span) = (FieldType::of(earlier).meta(), field.ty.span());
@@ -737,7 +743,7 @@ impl Writer<'_> {
     /// The checks of a value that was read.
     fn checks(&self, field: &Field<'_>, types: &FieldType<'_>, variable: &Ident, place: &TokenStream) -> TokenStream {
         let range = field.range.as_ref().map(|Attr { span, value: Range { min, max, exclusive } }| {
-            let (min, max) = (option(min.as_ref()), option(max.as_ref()));
+            let (min, max) = (option_expr(min.as_ref()), option_expr(max.as_ref()));
             let variable = Ident::new(&variable.to_string(), *span);
             quote_spanned! {*span=>
                 __cx.range(#place, &#variable, &__mlx::config::Bounds { min: #min, max: #max, exclusive: #exclusive });
@@ -806,20 +812,33 @@ impl Writer<'_> {
 
 /// What `Meta` says of few fields.
 fn more(field: &Field<'_>) -> Option<TokenStream> {
-    let aliases = field.aliases.iter().map(|Attr { value, .. }| value);
-    let aliases = (!field.aliases.is_empty()).then(|| quote!(aliases: &[#(#aliases),*],));
-    let examples = field.examples.iter().map(|Attr { value, .. }| {
+    let mut aliases = Vec::new();
+    for Attr { value, .. } in &field.aliases {
+        aliases.push(value);
+    }
+    let aliases = (!aliases.is_empty()).then(|| quote!(aliases: &[#(#aliases),*],));
+    let mut examples = Vec::new();
+    for Attr { value, .. } in &field.examples {
         let write = quote_spanned!(value.span()=> __mlx::config::foreign::write(&(#value)));
-        quote!(|| #write)
-    });
-    let examples = (!field.examples.is_empty()).then(|| quote!(examples: &[#(#examples),*],));
+        examples.push(quote!(|| #write));
+    }
+    let examples = (!examples.is_empty()).then(|| quote!(examples: &[#(#examples),*],));
     let env = field.env.as_ref().map(|Attr { value, .. }| quote!(env: #value,));
     let deprecated = field.deprecated.as_ref().map(|Attr { value, .. }| quote!(deprecated: #value,));
     let one_of = field.one_of.as_ref().map(|Attr { value, .. }| {
-        let choices: Vec<TokenStream> = match value {
-            OneOf::Texts(texts) => texts.iter().map(|text| quote!(Text(#text))).collect(),
-            OneOf::Numbers(numbers) => numbers.iter().map(choice).collect(),
-        };
+        let mut choices = Vec::new();
+        match value {
+            OneOf::Texts(texts) => {
+                for text in texts {
+                    choices.push(quote!(Text(#text)));
+                }
+            }
+            OneOf::Numbers(numbers) => {
+                for number in numbers {
+                    choices.push(choice(number));
+                }
+            }
+        }
         quote!(one_of: &[#(__mlx::config::Choice::#choices),*],)
     });
     let given = quote!(#aliases #examples #env #deprecated #one_of);
@@ -938,20 +957,23 @@ fn path(ty: &Type, of: &TokenStream, item: &str) -> TokenStream {
 }
 
 fn respanned(tokens: TokenStream, span: Span) -> TokenStream {
-    tokens
-        .into_iter()
-        .map(|mut token: TokenTree| {
-            token.set_span(span);
-            token
-        })
-        .collect()
+    let mut moved = Vec::new();
+    for mut token in tokens {
+        token.set_span(span);
+        moved.push(token);
+    }
+    TokenStream::from_iter(moved)
 }
 
-fn option(value: Option<impl ToTokens>) -> TokenStream {
+fn option(value: Option<TokenStream>) -> TokenStream {
     match value {
         Some(value) => quote_spanned!(value.span()=> ::core::option::Option::Some(#value)),
         None => quote!(::core::option::Option::None),
     }
+}
+
+fn option_expr(expression: Option<&Expr>) -> TokenStream {
+    option(expression.map(ToTokens::to_token_stream))
 }
 
 /// The ends of a range as `Option<Choice>`s.
@@ -972,7 +994,7 @@ fn lengths(range: &Range) -> (TokenStream, TokenStream) {
         true => quote!((#max) - 1),
         false => max.to_token_stream(),
     });
-    (option(range.min.as_ref()), option(max))
+    (option_expr(range.min.as_ref()), option(max))
 }
 
 /// The generics of the type, bounded as an implementation needs them.
@@ -988,11 +1010,13 @@ impl Bounds {
     pub(super) fn new(container: &Container<'_>) -> Self {
         let original = container.input.generics.clone();
         let mut value = original.clone();
-        let parameters: Vec<Ident> = original.type_params().map(|parameter| parameter.ident.clone()).collect();
-        for parameter in &parameters {
+        for TypeParam { ident: parameter, .. } in original.type_params() {
             let clause = value.make_where_clause();
-            for field in container.fields().filter(|field| mentions(field.ty.to_token_stream(), parameter)) {
+            for field in container.fields() {
                 let ty = field.ty;
+                if !mentions(ty.to_token_stream(), parameter) {
+                    continue;
+                }
                 let is_parameter = matches!(ty, Type::Path(path) if path.path.is_ident(parameter));
                 if field.skip.is_some() {
                     clause.predicates.push(parse_quote!(#ty: ::core::default::Default));
@@ -1061,9 +1085,15 @@ fn split(bounded: &Generics, original: &Generics) -> Split {
 }
 
 fn mentions(tokens: TokenStream, ident: &Ident) -> bool {
-    tokens.into_iter().any(|token| match token {
-        TokenTree::Ident(found) => found == *ident,
-        TokenTree::Group(group) => mentions(group.stream(), ident),
-        _ => false,
-    })
+    for token in tokens {
+        let found = match token {
+            TokenTree::Ident(found) => found == *ident,
+            TokenTree::Group(group) => mentions(group.stream(), ident),
+            _ => false,
+        };
+        if found {
+            return true;
+        }
+    }
+    false
 }

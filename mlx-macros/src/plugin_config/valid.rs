@@ -1,7 +1,8 @@
 //! What the parsed attributes may not say, one rule a function.
 
 use proc_macro2::Span;
-use syn::{Expr, ExprLit, Lit, Type, spanned::Spanned};
+use quote::ToTokens;
+use syn::{Attribute, Expr, ExprLit, Lit, Type, spanned::Spanned};
 
 use super::attr::{Attr, Container, Data, Default, Field, Name, OneOf, Range, Shape, Variant};
 use crate::{
@@ -54,7 +55,7 @@ fn no_lifetimes(container: &Container<'_>, errors: &Errors) {
 
 /// The fields of a tuple have no names that a file could use.
 fn tuples_have_one_field(container: &Container<'_>, errors: &Errors) {
-    let check = |fields: &[Field<'_>], at: &dyn quote::ToTokens, what: &str| {
+    let check = |fields: &[Field<'_>], at: &dyn ToTokens, what: &str| {
         if fields.len() != 1 {
             errors.on(at, format!("{what} has exactly one unnamed field in a config; give the fields names"));
         }
@@ -93,9 +94,15 @@ fn tag_is_on_an_enum(container: &Container<'_>, errors: &Errors) {
 /// The tag stands in the same mapping as the variant's fields.
 fn tag_is_no_field(container: &Container<'_>, errors: &Errors) {
     let Some(tag) = container.tag.as_ref().map(|tag| tag.value.value()) else { return };
-    let names = container.fields().filter(|field| field.is_setting()).flat_map(Field::names);
-    for name in names.filter(|name| name.text == tag) {
-        errors.at(name.span, format!("field `{tag}` has the name of the enum's tag"));
+    for field in container.fields() {
+        if !field.is_setting() {
+            continue;
+        }
+        for name in field.names() {
+            if name.text == tag {
+                errors.at(name.span, format!("field `{tag}` has the name of the enum's tag"));
+            }
+        }
     }
 }
 
@@ -108,7 +115,7 @@ fn component_is_on_a_struct(container: &Container<'_>, errors: &Errors) {
 
 /// A file can mean only one of them.
 fn names_are_unique(container: &Container<'_>, errors: &Errors) {
-    let check = |names: &mut dyn Iterator<Item = Name>, what: &str| {
+    let check = |names: Vec<Name>, what: &str| {
         let mut seen: Vec<String> = Vec::new();
         for Name { span, text } in names {
             if text.is_empty() {
@@ -119,15 +126,17 @@ fn names_are_unique(container: &Container<'_>, errors: &Errors) {
             seen.push(text);
         }
     };
-    let fields = |fields: &[Field<'_>]| check(&mut settings(fields).flat_map(Field::names), "field");
     match &container.data {
-        Data::Struct(own) => fields(own),
+        Data::Struct(fields) => check(names_of_settings(fields), "field"),
         Data::Enum(variants) => {
-            let name = |variant: &Variant<'_>| Name { span: variant.name.span, text: variant.name.text.clone() };
-            check(&mut variants.iter().map(name), "variant");
+            let mut names = Vec::new();
+            for Variant { name, .. } in variants {
+                names.push(Name { span: name.span, text: name.text.clone() });
+            }
+            check(names, "variant");
             for variant in variants {
-                if let Shape::Struct(own) = &variant.shape {
-                    fields(own);
+                if let Shape::Struct(fields) = &variant.shape {
+                    check(names_of_settings(fields), "field");
                 }
             }
         }
@@ -135,19 +144,32 @@ fn names_are_unique(container: &Container<'_>, errors: &Errors) {
     }
 }
 
-fn settings<'f, 'a>(fields: &'f [Field<'a>]) -> impl Iterator<Item = &'f Field<'a>> {
-    fields.iter().filter(|field| field.is_setting())
+fn names_of_settings(fields: &[Field<'_>]) -> Vec<Name> {
+    let mut names = Vec::new();
+    for field in fields {
+        if field.is_setting() {
+            names.extend(field.names());
+        }
+    }
+    names
 }
 
 /// They look as if they did something.
 fn no_attributes_of_others(container: &Container<'_>, errors: &Errors) {
-    let mut lists = vec![container.input.attrs.as_slice()];
+    no_others(&container.input.attrs, errors);
     if let Data::Enum(variants) = &container.data {
-        lists.extend(variants.iter().map(|variant| variant.syn.attrs.as_slice()));
+        for variant in variants {
+            no_others(&variant.syn.attrs, errors);
+        }
     }
-    lists.extend(container.fields().map(|field| field.attributes));
-    for attribute in lists.into_iter().flatten() {
-        for other in ["serde", "schemars"] {
+    for field in container.fields() {
+        no_others(field.attributes, errors);
+    }
+}
+
+fn no_others(attributes: &[Attribute], errors: &Errors) {
+    for attribute in attributes {
+        for other in &["serde", "schemars"] {
             if attribute.path().is_ident(other) {
                 let message = format!("#[{other}(…)] has no effect on a config; say it with #[config(…)]");
                 errors.on(attribute.path(), message);
@@ -164,23 +186,14 @@ fn tuples_have_no_names(container: &Container<'_>, errors: &Errors) {
         Data::Struct(_) | Data::Union(_) => return,
     };
     for field in newtypes {
-        let given = [
-            ("alias", field.aliases.first().map(|attr| attr.span)),
-            ("deprecated", field.deprecated.as_ref().map(|attr| attr.span)),
-            ("env", field.env.as_ref().map(|attr| attr.span)),
-            ("default", field.default.as_ref().map(|attr| attr.span)),
-            ("rename", field.rename.as_ref().map(|attr| attr.span)),
-            ("flatten", field.flatten.as_ref().map(|attr| attr.span)),
-            ("extends", field.extends.as_ref().map(|attr| attr.span)),
-            ("source", field.source.as_ref().map(|attr| attr.span)),
-            ("skip", field.skip.as_ref().map(|attr| attr.span)),
-        ];
-        refuse(given, errors, |key| format!("`{key}` belongs on a named field"));
+        let of_a_name =
+            ["alias", "deprecated", "env", "default", "rename", "flatten", "extends", "source", "skip"].as_slice();
+        refuse(field, &|key| of_a_name.contains(&key), errors, &|key| format!("`{key}` belongs on a named field"));
     }
     for variant in variants {
         if let Shape::Tuple(fields) = &variant.shape {
             for field in fields {
-                refuse(all(field), errors, |key| format!("`{key}` belongs on a named field"));
+                refuse(field, &|_| true, errors, &|key| format!("`{key}` belongs on a named field"));
             }
         }
     }
@@ -205,8 +218,8 @@ fn inherited_fields_keep_their_own(field: &Field<'_>, errors: &Errors) {
         return;
     }
     let key = if field.extends.is_some() { "extends" } else { "flatten" };
-    let given = all(field).into_iter().filter(|(other, _)| !["default", "extends", "flatten"].contains(other));
-    refuse(given, errors, |other| {
+    let concerns = |other: &str| !["default", "extends", "flatten"].contains(&other);
+    refuse(field, &concerns, errors, &|other| {
         format!("`{other}` conflicts with `{key}`: the inherited fields are described where they are declared")
     });
     if let Some(Attr { span, value: Default::Bare | Default::Value(_) }) = &field.default {
@@ -226,17 +239,17 @@ fn defaults_of_inherited_fields_are_beside_extends(field: &Field<'_>, errors: &E
 /// No file has them.
 fn skipped_fields_say_nothing(field: &Field<'_>, errors: &Errors) {
     if field.skip.is_some() {
-        let given = all(field).into_iter().filter(|(other, _)| *other != "skip");
-        refuse(given, errors, |other| format!("`{other}` conflicts with `skip`: the field is not in the file"));
+        refuse(field, &|other| other != "skip", errors, &|other| {
+            format!("`{other}` conflicts with `skip`: the field is not in the file")
+        });
     }
 }
 
 /// Their values are opaque here.
 fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
     if field.serde.is_some() && field.inherits().is_none() && field.skip.is_none() {
-        let given =
-            all(field).into_iter().filter(|(other, _)| ["length", "one_of", "pattern", "range"].contains(other));
-        refuse(given, errors, |other| {
+        let concerns = |other: &str| ["length", "one_of", "pattern", "range"].contains(&other);
+        refuse(field, &concerns, errors, &|other| {
             format!("`{other}` conflicts with `serde`: the type checks itself; use `validate`")
         });
     }
@@ -245,22 +258,28 @@ fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
 /// A text written out is no number; anything else is for the compiler to decide.
 fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
     let is_text =
-        |end: &&Expr| matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)));
-    let is_no_length = |end: &&Expr| {
+        |end: &Expr| matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)));
+    let is_no_length = |end: &Expr| {
         matches!(end, Expr::Lit(_) | Expr::Unary(_))
             && number(end).is_none_or(|length| length < 0.0 || length.fract() != 0.0)
     };
-    if let Some(end) = field.range.iter().flat_map(|attr| attr.value.ends()).find(is_text) {
+    if let Some(end) = first_end(&field.range, is_text) {
         errors.on(end, "expected a number");
     }
-    if let Some(end) = field.length.iter().flat_map(|attr| attr.value.ends()).find(is_no_length) {
+    if let Some(end) = first_end(&field.length, is_no_length) {
         errors.on(end, "expected a whole number that is not negative");
     }
 }
 
+fn first_end(range: &Option<Attr<Range>>, wrong: fn(&Expr) -> bool) -> Option<&Expr> {
+    let Range { min, max, .. } = &range.as_ref()?.value;
+    let wrong = |end: &&Expr| wrong(end);
+    min.as_ref().filter(wrong).or(max.as_ref().filter(wrong))
+}
+
 /// No value could be right.
 fn ranges_are_not_empty(field: &Field<'_>, errors: &Errors) {
-    for (key, range) in [("range", &field.range), ("length", &field.length)] {
+    for (key, range) in &[("range", &field.range), ("length", &field.length)] {
         let Some(Attr { value: Range { min: Some(low), max: Some(high), exclusive }, .. }) = range else { continue };
         let (Some(min), Some(max)) = (number(low), number(high)) else { continue };
         if min > max || (*exclusive && min == max) {
@@ -273,16 +292,16 @@ fn ranges_are_not_empty(field: &Field<'_>, errors: &Errors) {
 /// It would be in the schema for all to see.
 fn secret_is_not_shown(field: &Field<'_>, errors: &Errors) {
     if field.secret.is_some() && field.is_setting() {
-        let given = all(field).into_iter().filter(|(other, _)| ["example", "one_of"].contains(other));
-        refuse(given, errors, |other| format!("`{other}` conflicts with `secret`: the schema would show the value"));
+        refuse(field, &|other| ["example", "one_of"].contains(&other), errors, &|other| {
+            format!("`{other}` conflicts with `secret`: the schema would show the value")
+        });
     }
 }
 
 /// A list of the only values leaves nothing to check.
 fn choices_say_it_all(field: &Field<'_>, errors: &Errors) {
     if field.one_of.is_some() && field.is_setting() && field.serde.is_none() {
-        let given = all(field).into_iter().filter(|(other, _)| ["length", "pattern", "range"].contains(other));
-        refuse(given, errors, |other| {
+        refuse(field, &|other| ["length", "pattern", "range"].contains(&other), errors, &|other| {
             format!("`{other}` conflicts with `one_of`, which lists the only values there are")
         });
     }
@@ -292,15 +311,23 @@ fn choices_say_it_all(field: &Field<'_>, errors: &Errors) {
 fn choices_are_unique(field: &Field<'_>, errors: &Errors) {
     match field.one_of.as_ref().map(|attr| &attr.value) {
         Some(OneOf::Texts(texts)) => {
-            let values: Vec<_> = texts.iter().map(syn::LitStr::value).collect();
-            for (_, text) in texts.iter().enumerate().filter(|(nth, _)| values[..*nth].contains(&values[*nth])) {
-                errors.on(text, duplicate("value", &text.value()));
+            let mut values = Vec::new();
+            for text in texts {
+                let value = text.value();
+                if values.contains(&value) {
+                    errors.on(text, duplicate("value", &value));
+                }
+                values.push(value);
             }
         }
         Some(OneOf::Numbers(numbers)) => {
-            let values: Vec<_> = numbers.iter().map(number).collect();
-            for (_, number) in numbers.iter().enumerate().filter(|(nth, _)| values[..*nth].contains(&values[*nth])) {
-                errors.on(number, duplicate("value", &quote::quote!(#number).to_string()));
+            let mut values = Vec::new();
+            for literal in numbers {
+                let value = number(literal);
+                if values.contains(&value) {
+                    errors.on(literal, duplicate("value", &literal.to_token_stream().to_string()));
+                }
+                values.push(value);
             }
         }
         None => {}
@@ -309,7 +336,7 @@ fn choices_are_unique(field: &Field<'_>, errors: &Errors) {
 
 /// What is empty says nothing.
 fn texts_say_something(field: &Field<'_>, errors: &Errors) {
-    for (key, attr) in [("pattern", &field.pattern), ("deprecated", &field.deprecated)] {
+    for (key, attr) in &[("pattern", &field.pattern), ("deprecated", &field.deprecated)] {
         if let Some(Attr { value, .. }) = attr.as_ref().filter(|attr| attr.value.value().trim().is_empty()) {
             errors.on(value, format!("`{key}` is empty"));
         }
@@ -407,14 +434,13 @@ fn all(field: &Field<'_>) -> [(&'static str, Option<Span>); 17] {
     ]
 }
 
-fn refuse(
-    given: impl IntoIterator<Item = (&'static str, Option<Span>)>,
-    errors: &Errors,
-    message: impl Fn(&str) -> String,
-) {
-    for (key, span) in given {
-        if let Some(span) = span {
-            errors.at(span, message(key));
+/// Reports what is given of the attributes that are concerned.
+fn refuse(field: &Field<'_>, concerns: &dyn Fn(&str) -> bool, errors: &Errors, message: &dyn Fn(&str) -> String) {
+    for (key, span) in &all(field) {
+        if let Some(span) = span
+            && concerns(key)
+        {
+            errors.at(*span, message(key));
         }
     }
 }
