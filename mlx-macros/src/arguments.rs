@@ -8,8 +8,9 @@ use syn::{
 };
 
 use crate::{
-    errors::{Errors, duplicate, error_on, quoted, unknown},
+    errors::{Errors, duplicate, error_on, unknown},
     expression,
+    listing::quoted,
 };
 
 /// A key, and what an argument with it looks like.

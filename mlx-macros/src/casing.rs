@@ -1,5 +1,7 @@
 //! The cases a name is written in, and the words it consists of.
 
+use crate::listing::joined;
+
 /// The words of an identifier, in lower case.
 ///
 /// Anything that is neither a letter nor a digit separates words, and so does a capital
@@ -39,30 +41,24 @@ pub(crate) fn words(name: &str) -> Vec<String> {
     words
 }
 
+/// `flatcase`.
+pub(crate) fn flat(name: &str) -> String {
+    joined(&words(name), "")
+}
+
 /// `snake_case`.
 pub(crate) fn snake(name: &str) -> String {
-    joined(&words(name), '_')
+    joined(&words(name), "_")
 }
 
 /// `kebab-case`.
 pub(crate) fn kebab(name: &str) -> String {
-    joined(&words(name), '-')
+    joined(&words(name), "-")
 }
 
 /// `SCREAMING_SNAKE_CASE`.
 pub(crate) fn screaming(name: &str) -> String {
     snake(name).to_uppercase()
-}
-
-fn joined(words: &[String], separator: char) -> String {
-    let mut name = String::new();
-    for word in words {
-        if !name.is_empty() {
-            name.push(separator);
-        }
-        name.push_str(word);
-    }
-    name
 }
 
 /// `PascalCase`; an acronym keeps one capital (`HTTPServer` gives `HttpServer`).

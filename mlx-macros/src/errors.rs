@@ -5,7 +5,7 @@ use std::{cell::RefCell, fmt::Display};
 use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
-use crate::suggest;
+use crate::{listing, suggest};
 
 /// The mistakes found so far. Checks go on after one, so that all are reported at once.
 #[derive(Default)]
@@ -49,27 +49,10 @@ pub(crate) fn error_on(tokens: &dyn ToTokens, message: &str) -> syn::Error {
 /// ``unknown config field attribute `secrt`; did you mean `secret`?``, and on the next line what is known.
 pub(crate) fn unknown(what: &str, given: &str, known: &[&str]) -> String {
     let near = suggest::nearest(given, known).map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    format!("unknown {what} `{given}`{near}\nexpected one of: {}", listing(known))
+    format!("unknown {what} `{given}`{near}\nexpected one of: {}", listing::sorted(known))
 }
 
 /// ``duplicate config attribute `default` ``.
 pub(crate) fn duplicate(what: &str, name: &str) -> String {
     format!("duplicate {what} `{name}`")
-}
-
-/// The names in order, each in backticks.
-fn listing(names: &[&str]) -> String {
-    let mut names = names.to_vec();
-    names.sort_unstable();
-    quoted(&names)
-}
-
-/// The names as they come, each in backticks.
-pub(crate) fn quoted(names: &[&str]) -> String {
-    let mut text = String::new();
-    for name in names {
-        let comma = if text.is_empty() { "" } else { ", " };
-        text += &format!("{comma}`{name}`");
-    }
-    text
 }

@@ -8,6 +8,7 @@ mod contract;
 mod docs;
 mod errors;
 mod expression;
+mod listing;
 #[cfg(test)]
 mod messages;
 mod mlx_plugin;

@@ -29,24 +29,34 @@ pub(crate) fn nearest<'a>(got: &str, known: &[&'a str]) -> Option<&'a str> {
 
 /// The letters that are compared; none if there are too many, or nothing to compare.
 fn folded(name: &str) -> Option<Vec<char>> {
-    let letters: Vec<char> =
-        name.chars().take(LONGEST + 1).map(|c| if c == '-' { '_' } else { c.to_ascii_lowercase() }).collect();
-    (1..=LONGEST).contains(&letters.len()).then_some(letters)
+    let mut letters = Vec::new();
+    for c in name.chars() {
+        if letters.len() == LONGEST {
+            return None;
+        }
+        letters.push(if c == '-' { '_' } else { c.to_ascii_lowercase() });
+    }
+    (!letters.is_empty()).then_some(letters)
 }
 
+/// Neither is longer than [`LONGEST`].
 fn distance(a: &[char], b: &[char]) -> usize {
-    let mut before_last = vec![0; b.len() + 1];
-    let mut last: Vec<usize> = (0..=b.len()).collect();
-    for i in 1..=a.len() {
-        let mut row = vec![i; b.len() + 1];
-        for j in 1..=b.len() {
-            let replaced = last[j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            row[j] = replaced.min(last[j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                row[j] = row[j].min(before_last[j - 2] + 1);
+    let mut before_last = [0; LONGEST + 1];
+    let mut last = [0; LONGEST + 1];
+    for (j, edits) in last.iter_mut().enumerate() {
+        *edits = j;
+    }
+    for i in 0..a.len() {
+        let mut row = [i + 1; LONGEST + 1];
+        for j in 0..b.len() {
+            let replaced = last[j] + usize::from(a[i] != b[j]);
+            row[j + 1] = replaced.min(last[j + 1] + 1).min(row[j] + 1);
+            if i > 0 && j > 0 && a[i] == b[j - 1] && a[i - 1] == b[j] {
+                row[j + 1] = row[j + 1].min(before_last[j - 1] + 1);
             }
         }
-        before_last = std::mem::replace(&mut last, row);
+        before_last = last;
+        last = row;
     }
     last[b.len()]
 }

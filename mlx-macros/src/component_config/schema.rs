@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::json::{Fault, Member, Names, Node, Position, Value, shown};
-use crate::{casing, suggest};
+use crate::{casing, listing::joined, suggest};
 
 /// A key of a setting, and the types it is for; none means all.
 const KEYS: [(&str, &[&str]); 16] = [
@@ -392,7 +392,7 @@ impl Reader {
                 && !types.is_empty()
                 && !types.contains(&given)
             {
-                let types = types.join(", ");
+                let types = joined(types, ", ");
                 let message = format!("`{key}` in `{path}` is for {types}, not for {given}");
                 self.fault(member.at, message);
             }
@@ -835,19 +835,16 @@ fn one_of(names: &[&str]) -> String {
     const MOST: usize = 20;
     let mut shortened = Vec::new();
     for name in names {
-        shortened.push(format!("{}`", shown(name)));
+        shortened.push(format!("`{}`", shown(name)));
     }
     let mut names = Vec::new();
     for name in &shortened {
         names.push(&**name);
     }
     names.sort_unstable();
-    let mut listed = String::new();
-    for name in &names[..names.len().min(MOST)] {
-        let comma = if listed.is_empty() { "" } else { ", " };
-        listed += &format!("{comma}`{name}");
-    }
     let more = names.len().saturating_sub(MOST);
+    names.truncate(MOST);
+    let listed = joined(&names, ", ");
     match more {
         0 => format!("expected one of {listed}"),
         _ => format!("expected one of {listed} and {more} more"),
@@ -903,7 +900,7 @@ fn duration(text: &str) -> Option<Duration> {
         if amount.len() > if matches!(unit, "m" | "h" | "d") { 14 } else { 18 } {
             return None;
         }
-        let amount: u64 = amount.parse().ok()?;
+        let amount = u64::try_from(amount.parse::<i128>().ok()?).ok()?;
         let seconds = |each| amount.checked_mul(each).map(Duration::from_secs);
         let part = match unit {
             "ns" => Duration::from_nanos(amount),

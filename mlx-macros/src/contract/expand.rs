@@ -43,7 +43,7 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote};
-use syn::{Path, Type, TypeParamBound, ext::IdentExt, parse_quote, spanned::Spanned};
+use syn::{Lifetime, Path, Type, TypeParamBound, ext::IdentExt, parse_quote, spanned::Spanned};
 
 use super::{
     attr::Arguments,
@@ -66,13 +66,13 @@ pub(super) fn complete(item: &mut Trait, contract: &Contract) {
         }
     }
     if !is_send {
-        item.supertraits.push(parse_quote!(::core::marker::Send));
+        item.supertraits.push(TypeParamBound::Verbatim(quote!(::core::marker::Send)));
     }
     if !is_sync {
-        item.supertraits.push(parse_quote!(::core::marker::Sync));
+        item.supertraits.push(TypeParamBound::Verbatim(quote!(::core::marker::Sync)));
     }
     if !is_static {
-        item.supertraits.push(parse_quote!('static));
+        item.supertraits.push(TypeParamBound::Lifetime(Lifetime::new("'static", Span::call_site())));
     }
     for attribute in &item.attributes {
         if ends_with(attribute.path(), "on_unimplemented") {

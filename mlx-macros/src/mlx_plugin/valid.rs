@@ -8,7 +8,8 @@ use crate::{
     arguments::Named,
     casing,
     conditions::conditions,
-    errors::{Errors, quoted, unknown},
+    errors::{Errors, unknown},
+    listing::{joined, quoted},
     plugin_types,
 };
 
@@ -170,12 +171,11 @@ fn also(arguments: &Arguments, errors: &Errors) -> Vec<Contract> {
     let text = |named: &Named| match named {
         Named::Text(text) => text.value(),
         Named::Path(path) => {
-            let mut text = String::new();
+            let mut parts = Vec::new();
             for part in &path.segments {
-                let colons = if text.is_empty() { "" } else { "::" };
-                text += &format!("{colons}{}", part.ident);
+                parts.push(part.ident.to_string());
             }
-            text
+            joined(&parts, "::")
         }
     };
     let mut taken = Vec::new();

@@ -336,8 +336,8 @@ struct Rule {
 }
 
 const RULES: [Rule; 8] = [
-    Rule { name: "lowercase", apply: |name| casing::words(name).concat() },
-    Rule { name: "UPPERCASE", apply: |name| casing::words(name).concat().to_uppercase() },
+    Rule { name: "lowercase", apply: casing::flat },
+    Rule { name: "UPPERCASE", apply: |name| casing::flat(name).to_uppercase() },
     Rule { name: "PascalCase", apply: casing::pascal },
     Rule { name: "camelCase", apply: casing::camel },
     Rule { name: "snake_case", apply: casing::snake },

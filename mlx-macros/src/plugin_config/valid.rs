@@ -397,11 +397,14 @@ fn defaults_pass_their_checks(field: &Field<'_>, errors: &Errors) {
 /// What to write instead of a text for a type that takes none; `None` for any other type.
 fn no_text(ty: &str, text: &str) -> Option<String> {
     let text = text.trim();
+    let whole = text.parse::<i128>();
     let (fits, example) = match ty {
         "bool" => (text.parse::<bool>().is_ok(), "true"),
         "f32" | "f64" => (text.contains('.') && text.parse::<f64>().is_ok(), "1.0"),
-        "u8" | "u16" | "u32" | "u64" | "usize" => (text.parse::<u64>().is_ok(), "1"),
-        "i8" | "i16" | "i32" | "i64" | "isize" => (text.parse::<i64>().is_ok(), "1"),
+        "u8" | "u16" | "u32" | "u64" | "usize" => {
+            (whole.is_ok_and(|value| u64::try_from(value).is_ok()) && !text.starts_with('-'), "1")
+        }
+        "i8" | "i16" | "i32" | "i64" | "isize" => (whole.is_ok_and(|value| i64::try_from(value).is_ok()), "1"),
         _ => return None,
     };
     let number = if fits { text } else { example };
