@@ -164,16 +164,7 @@ pub fn release(path: &ProjectPath, text: &str, section: Section, name: &str) -> 
     let Some((key, item)) = table.as_table_like().and_then(|table| table.get_key_value(name)) else { return Ok(None) };
     let mut edited = text.to_owned();
     if table.is_inline_table() {
-        let at = extent(key, item);
-        let after = text[at.end..].len() - text[at.end..].trim_start().len() + at.end;
-        let whole = match text[after..].starts_with(',') {
-            true => at.start..after + 1 + (text[after + 1..].len() - text[after + 1..].trim_start().len()),
-            false => {
-                let before = text[..at.start].trim_end();
-                before.strip_suffix(',').unwrap_or(before).len()..at.end
-            }
-        };
-        edited.replace_range(whole, "");
+        edited.replace_range(inline_entry(text, extent(key, item)), "");
         return Ok(Some(edited));
     }
     let mut lines = leaf_lines(&file, key, item);
@@ -190,6 +181,68 @@ pub fn release(path: &ProjectPath, text: &str, section: Section, name: &str) -> 
         edited.replace_range(line, "");
     }
     Ok(Some(edited))
+}
+
+/// The text in which a dependency does not ask for a feature any more, `None` when it does not ask for it itself: what
+/// `[workspace.dependencies]` says is for other packages too. A list with nothing left in it goes.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub fn release_feature(
+    path: &ProjectPath,
+    text: &str,
+    section: Section,
+    name: &str,
+    feature: &str,
+) -> Result<Option<String>> {
+    let source = Source::new(path.as_str(), Arc::from(text));
+    let document = parse(path, &source)?;
+    let file = File { path, source: &source, text, root: document.as_table() };
+    let Some(entry) = document.get(section.key()).and_then(|table| table.get(name)) else { return Ok(None) };
+    let Some(list) = entry.get("features").and_then(Item::as_array) else { return Ok(None) };
+    let Some(place) = list.iter().position(|value| value.as_str() == Some(feature)) else { return Ok(None) };
+    let mut edited = text.to_owned();
+    let whole = entry.as_table_like().and_then(|table| table.get_key_value("features")).map(|(key, item)| match entry
+        .is_inline_table()
+    {
+        true => vec![inline_entry(text, extent(key, item))],
+        false => leaf_lines(&file, key, item),
+    });
+    let is_bare = |lines: &Vec<Range<usize>>| lines.iter().all(|line| !text[line.clone()].contains('#'));
+    let mut gone = match whole.filter(|whole| list.len() == 1 && is_bare(whole)) {
+        Some(whole) => whole,
+        None => file.item_of_list(list, place),
+    };
+    gone.sort_by_key(|range| range.start);
+    for range in gone.into_iter().rev() {
+        edited.replace_range(range, "");
+    }
+    Ok(Some(edited))
+}
+
+/// The features that a dependency asks for itself; `None` where it is not there.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub(crate) fn features(path: &ProjectPath, text: &str, section: Section, name: &str) -> Result<Option<Vec<String>>> {
+    let document = parse(path, &Source::new(path.as_str(), Arc::from(text)))?;
+    let entry = document.get(section.key()).and_then(|table| table.get(name));
+    Ok(entry.map(|entry| {
+        let list = entry.get("features").and_then(Item::as_array);
+        list.into_iter().flat_map(Array::iter).filter_map(|value| value.as_str().map(str::to_owned)).collect()
+    }))
+}
+
+/// An entry of a table in braces, with the comma that goes with it.
+fn inline_entry(text: &str, at: Range<usize>) -> Range<usize> {
+    let after = text[at.end..].len() - text[at.end..].trim_start().len() + at.end;
+    match text[after..].starts_with(',') {
+        true => at.start..after + 1 + (text[after + 1..].len() - text[after + 1..].trim_start().len()),
+        false => {
+            let before = text[..at.start].trim_end();
+            before.strip_suffix(',').unwrap_or(before).len()..at.end
+        }
+    }
 }
 
 /// The text without the tables of dependencies that have nothing in them and that `base` does not have.
@@ -439,6 +492,29 @@ impl File<'_> {
             None => format!(",{}{separator}{value}", &text[from..to]),
         };
         Some(edit(from..to, new))
+    }
+
+    /// What goes with an item of a list: its comma, and its line if nothing else is there. Comments stay.
+    fn item_of_list(&self, list: &Array, place: usize) -> Vec<Range<usize>> {
+        let text = self.text;
+        let spans: Vec<Range<usize>> = list.iter().filter_map(Value::span).collect();
+        let Some(at) = spans.get(place).cloned() else { return Vec::new() };
+        let comma = self.comma_after(at.end);
+        if let Some(comma) = comma.filter(|&comma| text[at.end..comma].contains('#')) {
+            return vec![at, comma..comma + 1];
+        }
+        let end = comma.map_or(at.end, |comma| comma + 1);
+        let line = self.line(at.start).start..self.line(end.saturating_sub(1).max(at.start)).end;
+        if text[line.start..at.start].trim().is_empty() && text[end..line.end].trim().is_empty() {
+            return vec![line];
+        }
+        let space = |at: usize| text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len();
+        if comma.is_some() {
+            return vec![at.start..end + space(end)];
+        }
+        // The last one: the comma before it, unless that ends a line.
+        let before = place.checked_sub(1).and_then(|before| self.comma_after(spans[before].end));
+        vec![before.filter(|&before| before >= line.start).unwrap_or(at.start)..at.end]
     }
 
     /// The comma that follows an item of a list, with nothing but space and comments between.
@@ -954,6 +1030,74 @@ mod tests {
             let released = release(&path(), before, Section::Normal, "axum").unwrap();
             assert_eq!(released.as_deref(), Some(after));
             assert_eq!(release(&path(), after, Section::Normal, "axum").unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_feature_is_released_and_comments_stay() {
+        let released = |text: &str| release_feature(&path(), text, Section::Normal, "axum", "ws").unwrap();
+        for (before, after) in [
+            (r#"axum = { version = "0.8", features = ["ws"] } # web"#, r#"axum = { version = "0.8" } # web"#),
+            (r#"axum = { features = ["ws"], version = "0.8" }"#, r#"axum = { version = "0.8" }"#),
+            (
+                r#"axum = { version = "0.8", features = [ "ws", "json" ] }"#,
+                r#"axum = { version = "0.8", features = [ "json" ] }"#,
+            ),
+            (
+                r#"axum = { version = "0.8", features = ["json", "ws"] }"#,
+                r#"axum = { version = "0.8", features = ["json"] }"#,
+            ),
+            (
+                r#"axum = { version = "0.8", features = ["json", "ws", "z"] }"#,
+                r#"axum = { version = "0.8", features = ["json", "z"] }"#,
+            ),
+            ("axum.version = \"0.8\"\naxum.features = [\"ws\"]", "axum.version = \"0.8\""),
+            ("axum.version = \"0.8\"\naxum.features = [\"ws\"] # f", "axum.version = \"0.8\"\naxum.features = [] # f"),
+            ("[dependencies.axum]\nversion = \"0.8\"\nfeatures = [\"ws\"]", "[dependencies.axum]\nversion = \"0.8\""),
+            (
+                "axum = { version = \"0.8\", features = [\n    \"json\", # one\n    \"ws\", # two\n    # three\n    \"z\", # four\n] }",
+                "axum = { version = \"0.8\", features = [\n    \"json\", # one\n    # two\n    # three\n    \"z\", # four\n] }",
+            ),
+            (
+                "axum = { version = \"0.8\", features = [\n  \"json\",\n  \"ws\",\n  \"z\"\n] }",
+                "axum = { version = \"0.8\", features = [\n  \"json\",\n  \"z\"\n] }",
+            ),
+            (
+                "axum = { version = \"0.8\", features = [\n  \"json\", # a, b,\n  \"ws\"\n] }",
+                "axum = { version = \"0.8\", features = [\n  \"json\", # a, b,\n] }",
+            ),
+            (
+                "axum = { version = \"0.8\", features = [\n  \"json\" # a,\n  , \"ws\"] }",
+                "axum = { version = \"0.8\", features = [\n  \"json\" # a,\n  ] }",
+            ),
+            (
+                "axum = { version = \"0.8\", features = [\n  \"ws\" # a\n  , \"json\"] }",
+                "axum = { version = \"0.8\", features = [\n   # a\n   \"json\"] }",
+            ),
+            (
+                "axum = { version = \"0.8\", features = [\n  \"ws\", # only\n] }",
+                "axum = { version = \"0.8\", features = [\n  # only\n] }",
+            ),
+        ] {
+            for newline in ["\n", "\r\n"] {
+                let whole =
+                    |text: &str| format!("# top\n[dependencies]\n{text}\n\n# end\n[features]\n").replace('\n', newline);
+                let edited = released(&whole(before));
+                assert_eq!(edited.as_deref(), Some(whole(after).as_str()));
+                assert_eq!(released(&whole(after)), None);
+            }
+        }
+        // What is said for all packages of a workspace is not the component's.
+        let shared = "[workspace.dependencies]\naxum = { version = \"0.8\", features = [\"ws\"] }\n[dependencies]\naxum.workspace = true\n";
+        assert_eq!(released(shared), None);
+        for text in CORPUS {
+            let needed = with_features(axum(), &["ws-of-a-test"]);
+            let with = require(&path(), text, Section::Normal, &needed, "a test").unwrap().text;
+            let without = release_feature(&path(), &with, Section::Normal, "axum", "ws-of-a-test").unwrap().unwrap();
+            assert!(!without.contains("ws-of-a-test"), "{without}");
+            without.parse::<DocumentMut>().unwrap_or_else(|e| panic!("{e}\n{without}"));
+            let comments = |text: &str| text.lines().filter(|line| line.contains('#')).count();
+            assert_eq!(comments(&without), comments(&with), "{without}");
         }
     }
 

@@ -516,7 +516,8 @@ fn a_component_goes_with_the_plugin_that_came_with_it() {
     assert!(!place.text("shop/mlx.lock").contains("api-serving"), "{}", place.text("shop/mlx.lock"));
     place.mlx(&["add", "data-source", "--plugin-type=sqlite", "--no-fmt"]).ends(0);
     place.mlx(&["add", "data-source", "--plugin-type=snowflake", "--no-fmt"]).ends(0);
-    place.mlx(&["remove", "snowflake"]).ends(0).says(&["the feature `data-source-snowflake` of `mlx-plugins` stays"]);
+    place.mlx(&["remove", "snowflake"]).ends(0);
+    assert!(!place.text("shop/Cargo.toml").contains("data-source-snowflake"), "{}", place.text("shop/Cargo.toml"));
     assert!(!place.text("shop/Cargo.toml").contains("[dev-dependencies]") || manifest.contains("[dev-dependencies]"));
 }
 
@@ -596,6 +597,95 @@ fn the_compositions_of_the_catalogue_are_composed_or_refused_as_a_whole() {
     let before = place.all();
     place.mlx(&["compose", "both.yaml"]).ends(1).says(&["MLX0152", "both.yaml:2", "did you mean `data_source`?"]);
     assert_eq!(place.all(), before);
+}
+
+#[test]
+fn a_feature_goes_with_the_last_that_needs_it() {
+    let place = Place::with_shop();
+    let add = |line: &[&str]| place.mlx(&[&["add"], line, &["--no-fmt"]].concat()).ends(0);
+    add(&["data-source", "--plugin-type=sqlite"]);
+    add(&["model-serving"]);
+    let manifest = "shop/Cargo.toml";
+    let line =
+        place.text(manifest).lines().find(|line| line.starts_with("mlx-plugins = { workspace")).unwrap().to_owned();
+    let mine = "# What others have.\nmlx-plugins = { workspace = true, features = [\n    # Tables.\n    \"data-source-sqlite\",\n    \
+                \"model-server-local\", # models\n] }";
+    place.write(manifest, &place.text(manifest).replace(&line, mine));
+    let written = place.text(manifest);
+    let snowflake = ["data-source", "--plugin-type=snowflake"];
+    let stays = "the feature `data-source-snowflake` of `mlx-plugins` stays in `Cargo.toml`: ";
+    add(&snowflake);
+    assert_ne!(place.text(manifest), written);
+    // As it was, to the byte.
+    let removed = place.json(&["remove", "snowflake"], 0);
+    assert!(
+        removed["plan"]["notes"].as_array().unwrap().iter().all(|note| !note.to_string().contains("feature")),
+        "{removed}"
+    );
+    assert_eq!(place.text(manifest), written);
+    for (path, text, reason) in [
+        (
+            "shop/other.yaml",
+            "profiles: {live: {plugins: [{type: data_source, name: snowflake}]}}\n",
+            "`other.yaml` names",
+        ),
+        ("shop/broken.yaml", "{data_source: [snowflake\n", "`broken.yaml` names"),
+        ("shop/src/bin/mine.rs", "use mlx_plugins::data_source::{self};\n", "`src/bin/mine.rs` may use"),
+        ("shop/src/bin/mine.rs", "use mlx_plugins as all;\n", "`src/bin/mine.rs` may use"),
+        (
+            "shop/src/bin/mine.rs",
+            "let warehouse = registry().create::<dyn DataSource>(\"snowflake\", config);\n",
+            "may use",
+        ),
+        ("shop/src/bin/mine.rs", "// type: data_source\n// name: snowflake\n", "`src/bin/mine.rs` may use"),
+    ] {
+        add(&snowflake);
+        place.write(path, text);
+        place.mlx(&["remove", "snowflake"]).ends(0).says(&[stays, reason]);
+        assert!(place.text(manifest).contains("\"data-source-snowflake\""), "{text}");
+        fs::remove_file(place.at(path)).unwrap();
+        place.write(manifest, &written);
+    }
+    for other in ["use mlx_plugins::data_source::sqlite::Sqlite;\n", "mlx_core::link!(mlx_plugins);\n"] {
+        add(&snowflake);
+        place.write("shop/src/bin/mine.rs", other);
+        place.mlx(&["remove", "snowflake"]).ends(0);
+        assert_eq!(place.text(manifest), written, "{other}");
+    }
+    add(&snowflake);
+    place.write(
+        manifest,
+        &place
+            .text(manifest)
+            .replace("[features]\n", "")
+            .replace("[lints.rust]", "[features]\nsnow = [\"mlx-plugins/data-source-snowflake\"]\n\n[lints.rust]"),
+    );
+    place.mlx(&["remove", "snowflake"]).ends(0).says(&[stays, "`Cargo.toml` names it elsewhere"]);
+    place.write(manifest, &written);
+
+    // Two need the same, and a plugin that is linked needs it as well as code.
+    add(&["mlx-plugins", "--plugin-type=model_server", "--name=local"]);
+    place.mlx(&["remove", "model_server/local"]).ends(0);
+    assert_eq!(place.text(manifest), written);
+    add(&["mlx-plugins", "--plugin-type=model_server", "--name=local"]);
+    place.mlx(&["remove", "model-serving"]).ends(0);
+    let written = written.replace("mlx-components = { workspace = true }\n", "");
+    assert_eq!(place.text(manifest), written);
+    place.mlx(&["remove", "model_server/local"]).ends(0);
+    assert_eq!(place.text(manifest), written.replace("    \"model-server-local\", # models\n", "    # models\n"));
+}
+
+#[test]
+fn a_package_that_is_linked_keeps_a_plugin() {
+    let place = Place::with_shop();
+    place.mlx(&["add", "plugin-registry", "--no-fmt"]).ends(0);
+    let manifest = "shop/Cargo.toml";
+    let mine = "[dependencies]\nmlx-plugins = { path = \"../mlx/mlx-plugins\", default-features = false }\n";
+    place.write(manifest, &place.text(manifest).replace("[dependencies]\n", mine));
+    place.write("shop/src/bin/mine.rs", "mlx_core::link!(mlx_plugins);\n");
+    place.mlx(&["add", "data-source", "--plugin-type=sqlite", "--no-fmt"]).ends(0);
+    place.mlx(&["remove", "sqlite"]).ends(0).says(&["`src/bin/mine.rs` links `mlx-plugins`, which then has no plugin"]);
+    assert!(place.text(manifest).contains("features = [\"data-source-sqlite\"]"), "{}", place.text(manifest));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use crate::{
     arguments::Writing,
     generate::{self, Options},
     output::Exit,
-    project::{Installed, Lock, ProjectPath},
+    project::Installed,
     remove as removal, status, update as merging,
 };
 use mlx_components::catalogue::Catalogue;
@@ -104,23 +104,27 @@ fn is_default(catalogue: &Catalogue, entry: &Installed) -> bool {
     name.is_some() && name == entry.instance.as_deref().and_then(|instance| Some(instance.split_once('/')?.1))
 }
 
-/// The features that an entry of the lock asks of crates.
-fn asked<'c>(catalogue: &'c Catalogue, entry: &Installed) -> BTreeSet<(&'c str, &'c str)> {
+/// The features that an entry of the lock asks of crates, as `(crate, feature)`.
+fn asked(catalogue: &Catalogue, entry: &Installed) -> BTreeSet<(String, String)> {
     let Ok(component) = catalogue.find(&entry.component) else { return BTreeSet::new() };
     let own = component.cargo.dependencies.iter();
     let plugin = component.plugin.iter().filter(|_| entry.instance.is_some()).flat_map(|p| p.cargo.dependencies.iter());
-    own.chain(plugin)
-        .flat_map(|(name, needed)| needed.features.iter().map(move |feature| (name, feature.as_str())))
-        .collect()
+    let listed = own
+        .chain(plugin)
+        .flat_map(|(name, needed)| needed.features.iter().map(|feature| (name.to_owned(), feature.to_string())));
+    let linked = entry.plugins.iter().filter_map(|plugin| {
+        let (kind, name) = plugin.split_once('/')?;
+        Some((component.links()?.to_owned(), generate::feature_of(kind, name)))
+    });
+    listed.chain(linked).collect()
 }
 
-/// The features of crates that nothing of the project asks for without the component, or plugin, of this name.
-fn features<'c>(lock: &Lock, catalogue: &'c Catalogue, name: &str) -> BTreeSet<(&'c str, &'c str)> {
-    let goes = |entry: &&Installed| entry.instance.as_deref() == Some(name) || entry.component == name;
-    let asks = |entry| asked(catalogue, entry);
-    let needed: BTreeSet<_> = lock.components.iter().filter(|entry| !goes(entry)).flat_map(asks).collect();
-    let gone: BTreeSet<_> = lock.components.iter().filter(goes).flat_map(asks).collect();
-    gone.difference(&needed).copied().collect()
+/// Why it is not known which features the entries ask for, if it is not: those of another version are another's decision.
+fn doubt(catalogue: &Catalogue, entries: &[Installed]) -> Option<String> {
+    let is_known =
+        |entry: &&Installed| catalogue.find(&entry.component).is_ok_and(|component| component.sha256() == entry.sha256);
+    let unknown = entries.iter().find(|entry| !is_known(entry))?;
+    Some(format!("`{}` is not as the catalogue has it, and may need it", unknown.id()))
 }
 
 pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -> Result<Exit> {
@@ -132,17 +136,13 @@ pub(super) fn remove(session: &mut Session<'_>, name: &str, writing: &Writing) -
         Ok([only]) => only.instance.as_ref().unwrap_or(&only.component),
         _ => catalogue.find(name).map_or(name, |component| &component.name),
     };
-    let features = features(project.lock(), &catalogue, name);
     removal::remove(&mut tree, name, |entry| needs(&catalogue, entry), |entry| is_default(&catalogue, entry))?;
-    // Code of the user's own may use them.
-    let manifest = tree.read_text(&ProjectPath::new(merging::MANIFEST)?)?.unwrap_or_default();
-    for (name, feature) in features {
-        if manifest.contains(&format!("\"{feature}\"")) {
-            tree.note(format!(
-                "the feature `{feature}` of `{name}` stays in `Cargo.toml`; take it out if nothing of yours uses it"
-            ));
-        }
-    }
+    let rest = tree.lock().components.clone();
+    let asked_by = |entries: &[Installed]| entries.iter().flat_map(|entry| asked(&catalogue, entry)).collect();
+    let before: BTreeSet<_> = asked_by(&project.lock().components);
+    let unasked = before.difference(&asked_by(&rest)).cloned().collect();
+    let doubt = doubt(&catalogue, &rest);
+    removal::release_features(&mut tree, &unasked, doubt.as_deref(), &format!("remove {name}"))?;
     let plan = tree.into_plan("remove")?;
     session.carry_out(&project, &plan, writing, &[])
 }

@@ -14,6 +14,7 @@ mod render;
 mod resolve;
 
 pub use extra::Extra;
+pub(crate) use render::feature_of;
 pub use render::{Instance, MlxOrigin, RenderedFile, Rendering, Subject, Surroundings, render};
 
 use crate::{

@@ -149,7 +149,7 @@ pub fn render<'c>(catalogue: &'c Catalogue, subject: Subject<'c>, around: &Surro
                 if let (Some(instance), Some(package)) = (&subject.instance, component.links())
                     && package == name
                 {
-                    needed.features.push(feature(&instance.kind, &instance.name));
+                    needed.features.push(feature_of(&instance.kind, &instance.name));
                 }
                 crates.push((section, needed));
             }
@@ -218,8 +218,8 @@ fn plugin_context(component: &Component, instance: &Instance) -> JsonValue {
     plugin
 }
 
-/// The feature of a package behind which it has a plugin.
-pub(crate) fn feature(kind: &str, name: &str) -> String {
+/// The feature of a package behind which it has a plugin: `model-server-local`.
+pub(crate) fn feature_of(kind: &str, name: &str) -> String {
     format!("{}-{name}", catalogue::case::kebab(kind))
 }
 

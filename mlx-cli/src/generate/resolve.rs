@@ -556,12 +556,12 @@ pub(super) const MLX_PLUGINS: &str = "mlx-plugins";
 
 /// Whether the package `mlx-plugins` has a plugin of this type and name.
 pub(super) fn is_shipped(kind: &str, name: &str) -> bool {
-    SHIPPED.contains(&render::feature(kind, name).as_str())
+    SHIPPED.contains(&render::feature_of(kind, name).as_str())
 }
 
 /// The names of the plugins of a type that `mlx-plugins` has.
 fn shipped(kind: &str) -> impl Iterator<Item = &'static str> {
-    let prefix = render::feature(kind, "");
+    let prefix = render::feature_of(kind, "");
     SHIPPED.iter().filter_map(move |feature| feature.strip_prefix(&prefix))
 }
 

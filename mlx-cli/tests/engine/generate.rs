@@ -490,7 +490,8 @@ fn what_a_composition_says_is_taken_or_said_to_be_left() {
         let text = format!("{error:?}");
         assert!(text.contains(path) && text.contains("${env:API_KEYS_") && !text.contains("LITERAL"), "{text}");
     }
-    let declared = "plugins: [{type: ml_platform, name: databricks, config: {host: \"https://h\", token: \"${env:T:-LITERAL}\"}}]";
+    let declared =
+        "plugins: [{type: ml_platform, name: databricks, config: {host: \"https://h\", token: \"${env:T:-LITERAL}\"}}]";
     let error = compose(declared).unwrap_err();
     let found = &error.diagnostics()[0];
     assert_eq!((found.code, found.location.as_ref().map(|at| at.line)), (Code::SecretAnswer, Some(1)), "{error:?}");

@@ -1,5 +1,9 @@
 //! Removing a component, or a plugin made of one.
 
+mod features;
+
+pub use features::release_features;
+
 use crate::{
     generate, manifest, plugins_json,
     project::{Installed, LockedEdit, ProjectPath, Tree},
