@@ -509,12 +509,13 @@ impl File<'_> {
             return vec![line];
         }
         let space = |at: usize| text[at..].len() - text[at..].trim_start_matches([' ', '\t']).len();
-        if comma.is_some() {
-            return vec![at.start..end + space(end)];
-        }
-        // The last one: the comma before it, unless that ends a line.
+        // Of the last one, the comma before it, unless that ends a line.
         let before = place.checked_sub(1).and_then(|before| self.comma_after(spans[before].end));
-        vec![before.filter(|&before| before >= line.start).unwrap_or(at.start)..at.end]
+        let alone = match comma {
+            Some(_) => at.start..end + space(end),
+            None => before.filter(|&before| before >= line.start).unwrap_or(at.start)..at.end,
+        };
+        vec![alone]
     }
 
     /// The comma that follows an item of a list, with nothing but space and comments between.
