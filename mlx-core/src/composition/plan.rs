@@ -32,6 +32,8 @@ pub struct Plan {
 pub struct Step {
     /// The id that the plugin runs under, unique among the plugins of its type.
     pub id: String,
+    /// The type and the id, as what it becomes is named.
+    pub(crate) label: Arc<str>,
     /// The plugin.
     pub registration: &'static Registration,
     /// Its settings, as the user wrote them. They are read again at the start, with the secrets.
@@ -201,7 +203,7 @@ impl Plan {
 impl Step {
     /// The type and the id: `data_source/sqlite`.
     pub fn label(&self) -> String {
-        [self.registration.metadata().kind.name, "/", &self.id].concat()
+        self.label.to_string()
     }
 
     /// The methods that [`Resilience::retry`] repeats: those that its contracts declare idempotent.

@@ -413,6 +413,7 @@ impl<'c> Resolver<'c> {
                 let entry = candidate.entry;
                 Step {
                     id: entry.id().to_owned(),
+                    label: [candidate.registration.metadata().kind.name, "/", entry.id()].concat().into(),
                     registration: candidate.registration,
                     config: entry.config.clone(),
                     effective: candidate.checked.effective.clone(),

@@ -213,7 +213,7 @@ impl Change {
         let now = SystemTime::now();
         let mut member = |(at, (step, before)): (usize, (&Step, &Option<usize>))| match before {
             Some(before) => old.members[*before].clone(),
-            None => Arc::new(match running.vacant(&step.label()) {
+            None => Arc::new(match running.vacant(&step.label) {
                 Some(slot) => {
                     returns.insert(at);
                     Member::at(step, slot, now)

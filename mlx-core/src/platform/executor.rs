@@ -19,7 +19,6 @@ use std::{
     thread,
     time::Duration,
 };
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::threads::{Mutex, MutexGuard, Runtime};
 
@@ -262,26 +261,41 @@ impl Task {
 pub(super) struct Tasks<T> {
     executor: Arc<Executor>,
     running: usize,
-    ended: (UnboundedSender<thread::Result<T>>, UnboundedReceiver<thread::Result<T>>),
+    ended: Arc<Mutex<Ended<T>>>,
+}
+
+/// What has ended and was not asked for yet, and who waits for more.
+struct Ended<T> {
+    results: VecDeque<thread::Result<T>>,
+    waiting: Option<Waker>,
 }
 
 impl<T: Send + 'static> Tasks<T> {
     pub(super) fn new(executor: Arc<Executor>) -> Self {
-        Tasks { executor, running: 0, ended: unbounded_channel() }
+        let ended = Ended { results: VecDeque::new(), waiting: None };
+        Tasks { executor, running: 0, ended: Arc::new(Mutex::new(ended)) }
     }
 
     pub(super) fn running(&self) -> usize {
         self.running
     }
 
-    /// Drives a future that never blocks.
-    pub(super) fn spawn(&mut self, future: impl Future<Output = T> + Send + 'static) {
+    /// Drives the future that is made there, which never blocks.
+    pub(super) fn spawn<F: Future<Output = T> + Send>(&mut self, make: impl FnOnce() -> F + Send + 'static) {
         self.running += 1;
-        let ended = self.ended.0.clone();
+        let ended = self.ended.clone();
         self.executor.spawn_trusted(async move {
-            let mut future = pin!(Some(future));
-            // Whoever no longer waits does not want it.
-            let _ = ended.send(poll_fn(|cx| poll_contained(future.as_mut(), cx)).await);
+            // Not an argument, which the task would have room for twice.
+            let mut future = pin!(Some(make()));
+            let result = poll_fn(|cx| poll_contained(future.as_mut(), cx)).await;
+            let waiting = {
+                let mut ended = ended.lock().unwrap_or_else(PoisonError::into_inner);
+                ended.results.push_back(result);
+                ended.waiting.take()
+            };
+            if let Some(waiting) = waiting {
+                waiting.wake();
+            }
         });
     }
 
@@ -290,8 +304,21 @@ impl<T: Send + 'static> Tasks<T> {
         if self.running == 0 {
             return None;
         }
+        let result = poll_fn(|cx| {
+            let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            match ended.results.pop_front() {
+                Some(result) => Poll::Ready(result),
+                None => {
+                    let before = ended.waiting.replace(cx.waker().clone());
+                    drop(ended);
+                    drop(before);
+                    Poll::Pending
+                }
+            }
+        })
+        .await;
         self.running -= 1;
-        self.ended.1.recv().await
+        Some(result)
     }
 }
 

@@ -80,7 +80,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Member {
     pub(super) fn new(step: &Step, since: SystemTime) -> Self {
-        Member::at(step, Arc::new(Slot::new(step.label())), since)
+        Member::at(step, Arc::new(Slot::new(step.label.clone())), since)
     }
 
     /// In a slot that has been there before.
@@ -346,11 +346,11 @@ impl Snapshot {
     /// The position of a plugin by id, or by type and id: `sqlite`, `data_source/sqlite`.
     pub(super) fn position_of_any(&self, id: &str) -> Result<usize> {
         let steps = &self.plan.steps;
-        let mut matching = steps.iter().enumerate().filter(|(_, step)| step.id == id || step.label() == id);
+        let mut matching = steps.iter().enumerate().filter(|(_, step)| step.id == id || *step.label == *id);
         match (matching.next(), matching.next()) {
             (Some((position, _)), None) => Ok(position),
             (Some((_, first)), Some((_, second))) => {
-                Err(Error::not_found(format!("`{id}` is ambiguous: say `{}` or `{}`", first.label(), second.label())))
+                Err(Error::not_found(format!("`{id}` is ambiguous: say `{}` or `{}`", first.label, second.label)))
             }
             (None, _) => {
                 let mut message = format!("the platform has no plugin with the id `{id}`");

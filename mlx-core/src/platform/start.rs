@@ -15,6 +15,7 @@ use crate::{
     handle::{Handle, Instance, Slot},
     metrics::Timer,
     plugin::{Handover, HealthStatus, InitContext, Lifecycle, SwapKind},
+    resilience::Retry,
 };
 use std::{
     cmp::Reverse,
@@ -180,7 +181,8 @@ pub(super) async fn start_all(
     loop {
         while outcome.fatal.is_empty() && !cancellation.is_cancelled() && tasks.running() < at_once {
             let Some(Reverse(position)) = ready.pop() else { break };
-            tasks.spawn(start_one(stage.clone(), position, cancellation.clone()));
+            let (stage, cancellation) = (stage.clone(), cancellation.clone());
+            tasks.spawn(move || start_one(stage, position, cancellation));
         }
         let Some(ended) = tasks.next().await else { break };
         let (position, result) = match ended {
@@ -284,6 +286,11 @@ impl Stage {
         may_fail && !self.predecessors.contains_key(&position)
     }
 
+    /// What is left of this time before the platform's own deadline.
+    fn left(&self, own: Duration) -> Duration {
+        self.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())))
+    }
+
     /// Where the one is that gives something to the plugin.
     fn hands_over(&self, position: usize) -> Option<Arc<Slot>> {
         let before = self.predecessors.get(&position).cloned();
@@ -356,31 +363,39 @@ async fn initialize(
     cancellation: &CancellationToken,
 ) -> Result<(Instance, Vec<Diagnostic>), Failure> {
     let step = &stage.snapshot.plan.steps[position];
-    // Of a single attempt, nothing is used up before.
-    let began = step.retry.map(|_| Instant::now());
-    let left = || {
-        let own = began.map_or(step.start_timeout, |began| step.start_timeout.saturating_sub(began.elapsed()));
-        stage.deadline.map_or(own, |deadline| own.min(deadline.saturating_duration_since(Instant::now())))
-    };
-    let attempts = step.retry.map_or(1, |retry| retry.max_attempts);
+    // What few plugins need has a box of its own: there are as many of these futures as plugins start at once.
+    match step.retry {
+        None => attempt(stage, position, stage.left(step.start_timeout), cancellation).await,
+        Some(retry) => Box::pin(attempts(stage, position, retry, cancellation)).await,
+    }
+}
+
+/// Starts a plugin, again and again while the failure may pass.
+async fn attempts(
+    stage: &Stage,
+    position: usize,
+    retry: Retry,
+    cancellation: &CancellationToken,
+) -> Result<(Instance, Vec<Diagnostic>), Failure> {
+    let step = &stage.snapshot.plan.steps[position];
+    let began = Instant::now();
+    let left = || stage.left(step.start_timeout.saturating_sub(began.elapsed()));
+    let attempts = retry.max_attempts;
     let mut earlier: Vec<String> = Vec::new();
-    let mut attempt = 0;
+    let mut nth = 0;
     loop {
-        attempt += 1;
-        let mut timer = stage.snapshot.members[position].meter.start("initialize");
-        let started = attempt_once(stage, position, left(), &timer, cancellation).await;
-        timer.stop(started.is_ok());
-        let mut failure = match started {
+        nth += 1;
+        let mut failure = match attempt(stage, position, left(), cancellation).await {
             Ok(started) => return Ok(started),
             Err(failure) => failure,
         };
-        let pause = step.retry.map_or(Duration::ZERO, |retry| retry.pause(attempt));
-        let may_pass = step.retry.is_some_and(|retry| retry.covers(failure.kind)) && !cancellation.is_cancelled();
+        let pause = retry.pause(nth);
+        let may_pass = retry.covers(failure.kind) && !cancellation.is_cancelled();
         let message = failure.diagnostics.first().map_or(String::new(), |diagnostic| diagnostic.message.clone());
-        let note = format!("attempt {attempt} of {attempts}: {message}");
-        if may_pass && attempt < attempts && pause < left() {
+        let note = format!("attempt {nth} of {attempts}: {message}");
+        if may_pass && nth < attempts && pause < left() {
             stage.set_state(position, PluginState::Starting, Some(note.clone()));
-            if Box::pin(cancellation.run_until_cancelled(sleep(pause))).await.is_some() {
+            if cancellation.run_until_cancelled(sleep(pause)).await.is_some() {
                 earlier.push(note);
                 continue;
             }
@@ -389,13 +404,26 @@ async fn initialize(
             for note in earlier {
                 diagnostic.related.push(Related { message: note, location: None });
             }
-            if may_pass && attempt < attempts {
-                let spent = format!("attempt {attempt} of {attempts} was the last within its `start_timeout`");
+            if may_pass && nth < attempts {
+                let spent = format!("attempt {nth} of {attempts} was the last within its `start_timeout`");
                 diagnostic.related.push(Related { message: spent, location: None });
             }
         }
         return Err(failure);
     }
+}
+
+/// Starts a plugin once, and measures it.
+async fn attempt(
+    stage: &Stage,
+    position: usize,
+    limit: Duration,
+    cancellation: &CancellationToken,
+) -> Result<(Instance, Vec<Diagnostic>), Failure> {
+    let mut timer = stage.snapshot.members[position].meter.start("initialize");
+    let started = attempt_once(stage, position, limit, &timer, cancellation).await;
+    timer.stop(started.is_ok());
+    started
 }
 
 async fn attempt_once(
@@ -427,34 +455,37 @@ async fn attempt_once(
         }
         Failure { diagnostics, kind: error.kind() }
     };
-    // What few plugins need has a box of its own: there are as many of these futures as plugins start at once.
-    let resolved = match step.secrets.is_empty() {
-        true => Resolved::new(),
-        false => Box::pin(secrets(snapshot, step, limit, cancellation)).await?,
-    };
-    let handover = match stage.hands_over(position) {
-        None => Handover::new(),
-        Some(slot) => Box::pin(hand_over(step, slot, cancellation))
-            .await
-            .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?,
-    };
-    let view = if stage.change { Arc::downgrade(snapshot) } else { Weak::new() };
     let id: Arc<str> = step.id.as_str().into();
-    let peers = PlatformPeers::of(&stage.running, view, step, id.clone());
-    let cx = InitContext::new(id.clone(), peers, cancellation.clone()).with_handover(handover);
-    // What the successor does not take is not kept by a context that it keeps.
-    let given = cx.clone();
-    let start = step
-        .registration
-        .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &step.path, cx)
-        .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
+    // In a block of its own, so that none of it has room in the future while the plugin starts.
+    let (start, given) = {
+        let resolved = match step.secrets.is_empty() {
+            true => Resolved::new(),
+            false => Box::pin(secrets(snapshot, step, limit, cancellation)).await?,
+        };
+        let handover = match stage.hands_over(position) {
+            None => Handover::new(),
+            Some(slot) => Box::pin(hand_over(step, slot, cancellation))
+                .await
+                .map_err(|error| failure(error, "hand over to its successor", Code::HandOverFailed))?,
+        };
+        let view = if stage.change { Arc::downgrade(snapshot) } else { Weak::new() };
+        let peers = PlatformPeers::of(&stage.running, view, step, id.clone());
+        let cx = InitContext::new(id.clone(), peers, cancellation.clone()).with_handover(handover);
+        // What the successor does not take is not kept by a context that it keeps.
+        let given = cx.clone();
+        let start = step
+            .registration
+            .start(&step.config, snapshot.plan.variables.as_ref(), &resolved, &step.path, cx)
+            .map_err(|diagnostics| Failure { diagnostics, kind: ErrorKind::Invalid })?;
+        (start, given)
+    };
     let deadline = step.stop_timeout;
     let started = step::run(limit, cancellation, timer.around(start), move |late| discard(id, late, deadline)).await;
     given.drop_handover();
-    // Whoever publishes it finds its voice there.
-    let instance = given.status().attach(started.map_err(|error| failure(error, "start", Code::StartFailed))?);
+    let instance = started.map_err(|error| failure(error, "start", Code::StartFailed))?;
     let member = &snapshot.members[position];
-    let instance = instance.measured(member.meter.clone(), step.measure);
+    // Whoever publishes it finds its voice there.
+    let instance = given.status().attach(instance).measured(member.meter.clone(), step.measure);
     member.guard(step, &instance);
     match stage.change {
         true => Box::pin(check(step, instance, cancellation)).await,

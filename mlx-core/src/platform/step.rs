@@ -92,7 +92,8 @@ where
             Err(payload) => Err(StepError::Panicked(panic_message(payload.as_ref()))),
         };
         if let Err(Ok(late)) = answer.send(result) {
-            abandon(late).await;
+            // Rare, and so not in the room that each of these tasks takes.
+            Box::pin(abandon(late)).await;
         }
     });
     // Its time begins with its turn, and what is ready then needs no timer.
