@@ -261,11 +261,15 @@ fn generate(
     if !found.is_empty() {
         return Err(Error::from_diagnostics("the catalogue", found));
     }
-    // A composition says itself who is the default.
-    if command == "add" {
-        for (rendering, _) in &mut renderings {
-            defaults::mark(&mut tree, rendering)?;
-        }
+    match command {
+        "add" => renderings.iter_mut().try_for_each(|(rendering, _)| defaults::mark(&mut tree, rendering))?,
+        _ => defaults::mark_all(&mut tree, &mut renderings, |rendering| {
+            let named = rendering.subject.instance.as_ref().map(|instance| &instance.id);
+            requests.iter().any(|asked| {
+                asked.component == rendering.subject.component.name
+                    && asked.id.as_ref().or(asked.name.as_ref()) == named
+            })
+        })?,
     }
     let stale = refresh::stale(&mut tree, catalogue, &around, &[]);
     let mut refreshed = Vec::new();

@@ -533,6 +533,36 @@ fn what_a_composition_says_is_taken_or_said_to_be_left() {
 }
 
 #[test]
+fn a_composition_that_names_one_plugin_of_a_type_means_that_one() {
+    let compose = |place: &Place, yaml: &str| {
+        let source = CompositionSource::Text { name: "stack.yaml", yaml };
+        let plan = generate::compose(&place.project(), &place.catalogue, source, &options()).unwrap();
+        apply::apply(&place.project(), &plan).unwrap();
+        let made = Composition::from_yaml(&place.text("platform.yaml")).unwrap();
+        let marked = made.plugins().iter().filter(|plugin| plugin.default);
+        marked.map(|plugin| format!("{}/{}", plugin.kind.as_str(), plugin.id())).collect::<Vec<_>>()
+    };
+    let new = || Place::new(Catalogue::embedded().unwrap());
+    let engines = "components: [workflow-orchestration]\nplugins: [{type: workflow_engine, name: temporal}]";
+    assert_eq!(compose(&new(), engines), ["workflow_engine/temporal"]);
+    // The one that ran until then stays the default.
+    let place = new();
+    place.add(&request("workflow-orchestration"));
+    assert_eq!(compose(&place, engines), ["workflow_engine/pipelines"]);
+    // What needs an account is off.
+    let trackers = "plugins: [{type: experiment_tracker, name: mlflow}, {type: experiment_tracker, name: local}]";
+    assert_eq!(compose(&new(), trackers), ["experiment_tracker/local"]);
+    for said in [
+        "plugins: [{type: data_processor, name: one}, {type: data_processor, name: two}]",
+        "plugins: [{type: data_processor, name: one}]",
+    ] {
+        assert!(compose(&new(), said).is_empty(), "{said}");
+    }
+    let said = "components: [data-processing]\nplugins: [{type: data_processor, name: one, default: true}, {type: data_processor, name: two}]";
+    assert_eq!(compose(&new(), said), ["data_processor/one"]);
+}
+
+#[test]
 fn a_plugin_that_mlx_plugins_has_is_linked_as_it_is() {
     let place = Place::new(Catalogue::embedded().unwrap());
     let compose = |yaml: &str| {
