@@ -31,8 +31,8 @@ impl Store for Handle<dyn Store> {
         Lease::run(&lease, Store::query(&*lease, sql)).await
     }
     fn version(&self) -> Result<usize> {
-        let lease = Handle::slot(self).borrow();
-        Store::version(lease.get()?.contract::<dyn Store>()?)
+        let lease = Handle::borrow(self);
+        Store::version(lease.get()?.1)
     }
     fn rows(&self) -> Result<BoxStream<usize>> {
         let lease = Handle::pin(self)?;
@@ -44,8 +44,8 @@ impl Store for Handle<dyn Store> {
         Lease::run(&lease, Store::pin(&*lease)).await
     }
     fn name(&self) -> Result<&'static str> {
-        let lease = Handle::slot(self).borrow();
-        Store::name(lease.get()?.contract::<dyn Store>()?)
+        let lease = Handle::borrow(self);
+        Store::name(lease.get()?.1)
     }
 }
 
@@ -231,7 +231,7 @@ async fn a_borrowed_instance_holds_the_drain_on_whichever_thread() {
     let (one, two) = (Fake::new(1), Fake::new(2));
     let (slot, handle) = serve(&one);
     // More than a thread can hold cheaply.
-    let borrowed: Vec<_> = (0..20).map(|_| slot.borrow()).collect();
+    let borrowed: Vec<_> = (0..20).map(|_| Handle::borrow(&handle)).collect();
     let old = slot.publish(instance(&two)).unwrap();
     assert_eq!(handle.version().unwrap(), 2);
     assert_eq!(old.in_flight(), 20);
@@ -242,7 +242,45 @@ async fn a_borrowed_instance_holds_the_drain_on_whichever_thread() {
     }
     assert!(is_drained(&old).await);
     drop(slot.close());
-    assert_eq!(slot.borrow().get().unwrap_err().kind(), ErrorKind::Stopped);
+    assert_eq!(Handle::borrow(&handle).get().map(|_| ()).unwrap_err().kind(), ErrorKind::Stopped);
+}
+
+/// Each handle and each thread has found the instance its own way.
+#[test]
+fn nobody_who_borrowed_before_a_publish_borrows_the_same_after_it() {
+    let (slot, handle) = serve(&Fake::new(1));
+    let clone_before = handle.clone();
+    assert_eq!(handle.version().unwrap(), 1);
+    let clone_after = handle.clone();
+    let other = Handle::<dyn Store>::new(slot.clone()).unwrap();
+    assert_eq!(std::thread::scope(|scope| scope.spawn(|| other.version().unwrap()).join().unwrap()), 1);
+    for version in 2..5 {
+        let old = slot.publish(instance(&Fake::new(version))).unwrap();
+        assert_eq!(old.in_flight(), 0);
+        for handle in [&handle, &clone_before, &clone_after, &other] {
+            assert_eq!(handle.version().unwrap(), version);
+            std::thread::scope(|scope| scope.spawn(|| assert_eq!(handle.version().unwrap(), version)).join().unwrap());
+        }
+    }
+    drop(slot.close());
+    assert!([handle, clone_before, clone_after, other].iter().all(|handle| handle.version().is_err()));
+}
+
+#[test]
+fn a_borrowed_instance_is_dropped_once_it_is_replaced_and_given_back() {
+    let fake = Fake::new(1);
+    let (slot, handle) = serve(&fake);
+    assert_eq!(handle.version().unwrap(), 1);
+    let borrowed = Handle::borrow(&handle);
+    drop(slot.publish(instance(&Fake::new(2))));
+    assert!(Arc::strong_count(&fake) > 1, "kept by the borrow");
+    assert_eq!(borrowed.get().unwrap().1.version().unwrap(), 1);
+    assert_eq!(
+        format!("{borrowed:?}"),
+        r#"Borrowed { name: "store", instance: Some(Instance {"dyn handle::Store"}) }"#
+    );
+    drop(borrowed);
+    assert_eq!(Arc::strong_count(&fake), 1);
 }
 
 #[test]
@@ -284,7 +322,11 @@ fn a_missing_contract_is_refused_by_name() {
     }
     // An instance published later may lack the contract, too.
     drop(slot.publish(Instance::new().provide::<dyn Describe>(Fake::new(2))));
-    assert_eq!(store.version().unwrap_err().kind(), ErrorKind::Unsupported);
+    for _ in 0..2 {
+        assert_eq!(store.version().unwrap_err().kind(), ErrorKind::Unsupported);
+    }
+    drop(slot.publish(instance(&Fake::new(3))));
+    assert_eq!(store.version().unwrap(), 3);
 }
 
 #[tokio::test]

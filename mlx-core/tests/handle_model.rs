@@ -1,4 +1,4 @@
-//! The lease, borrow, publish, drain and cancel steps under a model checker.
+//! The lease, borrow, fill, publish, merge, drain and cancel steps under a model checker.
 //!
 //! The sources of the algorithm are compiled here a second time, over shuttle's mutex and atomics,
 //! so that shuttle decides at each of their steps which thread goes on. Each property is tried
@@ -6,7 +6,7 @@
 //! wake-up that is lost shows as a deadlock, which shuttle reports.
 //!
 //! Of arc-swap, which has tests of its own, its promise stands in: loading and exchanging are single steps, and from the
-//! exchange on each guard counts as a reference.
+//! exchange on each guard counts as a reference. Setting a `OnceLock` is no step either.
 
 #[path = "../src/handle/signal.rs"]
 #[allow(dead_code)]
@@ -41,6 +41,12 @@ mod sync {
         }
     }
 
+    impl<T> Guard<T> {
+        pub(crate) fn from_inner(inner: T) -> Self {
+            Self(inner)
+        }
+    }
+
     impl<T> Deref for Guard<T> {
         type Target = T;
         fn deref(&self) -> &T {
@@ -58,14 +64,14 @@ use std::mem;
 use std::pin::pin;
 // What a test notes down must not be a step of the model: plain atomics.
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, Waker};
 
 use shuttle::future::block_on;
 use shuttle::thread;
 
 use signal::Watch;
-use stripe::{Borrow, Claim, Drain, Stripes};
+use stripe::{Borrow, Borrower, Claim, Drain, Stripes};
 
 /// A published value: which one it is, and whether its owner was told that it may be stopped.
 struct Value {
@@ -81,28 +87,92 @@ impl Drop for Value {
     }
 }
 
-#[derive(Clone)]
+/// The number of a value, found under one of its contracts.
+struct Contract<const N: usize>(usize);
+
+/// A slot.
+struct Place {
+    stripes: Stripes<Value>,
+    merged: OnceLock<Arc<Place>>,
+}
+
+impl Place {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { stripes: Stripes::new(2), merged: OnceLock::new() })
+    }
+
+    /// As `Slot` does it, from here on.
+    fn find<R>(&self, find: impl Fn(&Stripes<Value>) -> Option<R>) -> Option<R> {
+        let merged = || self.merged.get().map(|place| &place.stripes);
+        find(merged().unwrap_or(&self.stripes)).or_else(|| find(merged()?))
+    }
+
+    fn merge_into(&self, target: &Arc<Self>) -> Option<Drain<Value>> {
+        let drain = target.stripes.publish_from(&self.stripes);
+        assert!(self.merged.set(target.clone()).is_ok());
+        drop(self.stripes.close());
+        drain
+    }
+}
+
+/// A place with two handles to it, that threads either share or each have their own of, as `clone` and `handles` make.
 struct Model {
-    stripes: Arc<Stripes<Value>>,
+    place: Arc<Place>,
+    one: Borrower<Value, Contract<1>>,
+    two: Borrower<Value, Contract<2>>,
     dropped: Arc<AtomicUsize>,
+}
+
+impl Clone for Model {
+    fn clone(&self) -> Self {
+        let (one, two) = (self.one.clone(), self.two.clone());
+        Self { place: self.place.clone(), one, two, dropped: self.dropped.clone() }
+    }
 }
 
 impl Model {
     /// Two stripes, and value 1 published.
     fn new() -> Self {
-        let model = Self { stripes: Arc::new(Stripes::new(2)), dropped: Arc::default() };
+        let model = Self::to(Place::new(), Arc::default());
         assert!(model.publish(1).is_none());
         model
     }
 
+    fn to(place: Arc<Place>, dropped: Arc<AtomicUsize>) -> Self {
+        Self { place, one: Borrower::new(), two: Borrower::new(), dropped }
+    }
+
+    /// Handles of their own to the same place.
+    fn handles(&self) -> Self {
+        Self::to(self.place.clone(), self.dropped.clone())
+    }
+
+    /// Has handles that have called.
+    fn warm(self) -> Self {
+        for how in [How::Borrow, How::BorrowOther] {
+            assert!(self.call(how).is_some());
+        }
+        self
+    }
+
     fn publish(&self, number: usize) -> Option<Drain<Value>> {
-        self.stripes.publish(Value { number, stopped: AtomicBool::new(false), dropped: self.dropped.clone() })
+        let dropped = self.dropped.clone();
+        self.place.stripes.publish(Value { number, stopped: AtomicBool::new(false), dropped })
+    }
+
+    fn close(&self) -> Option<Drain<Value>> {
+        self.place.stripes.close()
     }
 
     fn hold(&self, how: How) -> Held {
+        let place = &self.place;
         match how {
-            How::Lease => Held::Lease(self.stripes.lease()),
-            How::Borrow => Held::Borrow(self.stripes.borrow()),
+            How::Lease => Held::Lease(place.find(Stripes::lease)),
+            How::Peek => Held::Lease(place.find(Stripes::peek)),
+            How::Borrow => Held::One(self.one.borrow(|cache| place.find(|s| s.fill(cache, |v| Contract(v.number))))),
+            How::BorrowOther => {
+                Held::Two(self.two.borrow(|cache| place.find(|s| s.fill(cache, |v| Contract(v.number)))))
+            }
         }
     }
 
@@ -117,26 +187,32 @@ impl Model {
     }
 }
 
-/// The two ways to a value.
+/// The ways to a value: two contracts can be borrowed.
 #[derive(Clone, Copy)]
 enum How {
     Lease,
+    Peek,
     Borrow,
+    BorrowOther,
 }
 
 const BOTH: [How; 2] = [How::Lease, How::Borrow];
 
 enum Held {
     Lease(Option<Claim<Value>>),
-    Borrow(Borrow<Value>),
+    One(Borrow<Value, Contract<1>>),
+    Two(Borrow<Value, Contract<2>>),
 }
 
 impl Held {
     fn get(&self) -> Option<&Value> {
-        match self {
-            Held::Lease(claim) => claim.as_deref(),
-            Held::Borrow(borrow) => borrow.get(),
-        }
+        let (value, found) = match self {
+            Held::Lease(claim) => return claim.as_deref(),
+            Held::One(borrow) => borrow.get().map(|(value, found)| (value, found.0))?,
+            Held::Two(borrow) => borrow.get().map(|(value, found)| (value, found.0))?,
+        };
+        assert_eq!(found, value.number, "a contract of another value");
+        Some(value)
     }
 }
 
@@ -162,7 +238,7 @@ fn a_published_value_is_the_only_one_leased_from_then_on() {
         let model = Model::new();
         // The newest value of which a publisher or a caller already knows.
         let known = Arc::new(AtomicUsize::new(1));
-        let callers: Vec<_> = [BOTH, [How::Borrow, How::Lease], BOTH]
+        let callers: Vec<_> = [BOTH, [How::Borrow, How::BorrowOther], [How::BorrowOther, How::Peek]]
             .into_iter()
             .map(|ways| {
                 let (model, known) = (model.clone(), known.clone());
@@ -184,7 +260,7 @@ fn a_published_value_is_the_only_one_leased_from_then_on() {
         for caller in callers {
             caller.join().unwrap();
         }
-        drop(model.stripes.close());
+        drop(model.close());
         assert_eq!(model.dropped.load(SeqCst), 3, "values kept or lost");
     });
 }
@@ -257,8 +333,7 @@ fn publishers_and_a_closer_retire_each_value_once() {
                 }
             })
         };
-        let threads =
-            [retire(Model::publish, 2), retire(|model, _| model.stripes.close(), 0), retire(Model::publish, 3)];
+        let threads = [retire(Model::publish, 2), retire(|model, _| model.close(), 0), retire(Model::publish, 3)];
         for how in BOTH {
             let seen = model.call(how);
             assert!(seen.is_none_or(|number| number <= 3));
@@ -267,14 +342,14 @@ fn publishers_and_a_closer_retire_each_value_once() {
             thread.join().unwrap();
         }
         let mut retired = retired.lock().unwrap();
-        if let Some(last) = model.stripes.close() {
+        if let Some(last) = model.close() {
             retired.push(last.value().number);
             stop(&last);
         }
         retired.sort_unstable();
         assert_eq!(*retired, [1, 2, 3]);
         assert!(BOTH.iter().all(|how| model.hold(*how).get().is_none()));
-        assert!(model.stripes.close().is_none());
+        assert!(model.close().is_none());
         assert_eq!(model.dropped.load(SeqCst), 3);
     });
 }
@@ -299,7 +374,7 @@ fn no_lease_is_given_once_closed() {
                 })
             })
             .collect();
-        let drain = model.stripes.close().unwrap();
+        let drain = model.close().unwrap();
         closed.store(true, SeqCst);
         stop(&drain);
         for caller in callers {
@@ -317,7 +392,7 @@ fn cancel_ends_every_waiting_call_and_counts_them() {
             .map(|_| {
                 let (model, waiting) = (model.clone(), waiting.clone());
                 thread::spawn(move || {
-                    let claim = model.stripes.lease().unwrap();
+                    let claim = model.place.stripes.lease().unwrap();
                     if claim.number == 2 {
                         return;
                     }
@@ -334,7 +409,7 @@ fn cancel_ends_every_waiting_call_and_counts_them() {
             })
             .collect();
         // Gives up before it is cancelled, or after: must neither be counted twice nor block.
-        let claim = model.stripes.lease().unwrap();
+        let claim = model.place.stripes.lease().unwrap();
         let fickle = thread::spawn(move || {
             let mut cancelled = Watch::new(claim);
             let _: Poll<()> = cancelled.poll(Waker::noop());
@@ -354,36 +429,110 @@ fn cancel_ends_every_waiting_call_and_counts_them() {
 }
 
 #[test]
-fn what_moves_to_another_place_takes_its_leases_along() {
+fn no_caller_goes_from_one_value_back_to_the_one_before() {
+    // As above, by handles that have their caches, by ones that make them meanwhile, and by handles of single threads.
+    for warm in [false, true] {
+        let property = move || {
+            let model = if warm { Model::new().warm() } else { Model::new() };
+            let known = Arc::new(AtomicUsize::new(1));
+            let callers: Vec<_> = [model.clone(), model.handles(), model.clone()]
+                .into_iter()
+                .zip([
+                    [How::Borrow, How::BorrowOther, How::Lease],
+                    [How::BorrowOther, How::Borrow, How::BorrowOther],
+                    [How::Peek, How::BorrowOther, How::Borrow],
+                ])
+                .map(|(model, ways)| {
+                    let known = known.clone();
+                    thread::spawn(move || {
+                        for how in ways {
+                            let newest = known.load(SeqCst);
+                            let number = model.call(how).expect("never closed");
+                            assert!(number >= newest, "borrowed {number} after {newest}");
+                            known.fetch_max(number, SeqCst);
+                        }
+                    })
+                })
+                .collect();
+            for number in 2..=3 {
+                let drain = model.publish(number).unwrap();
+                known.fetch_max(number, SeqCst);
+                stop(&drain);
+                assert_eq!(drain.leases(), 0, "a cache was left filled");
+            }
+            for caller in callers {
+                caller.join().unwrap();
+            }
+            drop(model.close());
+            assert_eq!(model.dropped.load(SeqCst), 3, "values kept or lost");
+        };
+        shuttle::check_random(property, 1000);
+        shuttle::check_pct(property, 1000, 3);
+    }
+}
+
+#[test]
+fn threads_may_share_a_handle_that_none_has_called_through() {
     check(|| {
-        // Value 2 is tried in a place of its own while value 1 is still called.
-        let model = Model::new();
-        let staged = Arc::new(Stripes::new(2));
-        let value = |number| Value { number, stopped: AtomicBool::new(false), dropped: model.dropped.clone() };
-        assert!(staged.publish(value(2)).is_none());
-        let place = Model { stripes: staged.clone(), dropped: model.dropped.clone() };
-        let trying = BOTH.map(|how| {
-            let place = place.clone();
-            thread::spawn(move || place.call(how))
-        });
-        drop(place);
-        let calling = BOTH.map(|how| {
-            let model = model.clone();
-            thread::spawn(move || model.call(how))
-        });
-        let old = model.stripes.publish_from(&staged).unwrap();
-        drop(staged.close());
-        stop(&old);
-        let new = model.stripes.close().unwrap();
-        assert_eq!(new.value().number, 2);
-        stop(&new);
-        drop((old, new));
-        for thread in trying {
-            assert!(matches!(thread.join().unwrap(), None | Some(2)));
+        let model = Arc::new(Model::new());
+        let callers: Vec<_> = [How::Borrow, How::Borrow, How::Borrow]
+            .into_iter()
+            .map(|how| {
+                let model = model.clone();
+                thread::spawn(move || model.call(how))
+            })
+            .collect();
+        let drain = model.publish(2).unwrap();
+        stop(&drain);
+        assert_eq!(model.call(How::Borrow), Some(2));
+        for caller in callers {
+            assert!(matches!(caller.join().unwrap(), Some(1 | 2)));
         }
-        for thread in calling {
-            assert!(matches!(thread.join().unwrap(), None | Some(1 | 2)));
-        }
-        drop(model);
+        stop(&model.close().unwrap());
+        assert!(model.call(How::Borrow).is_none());
     });
+}
+
+#[test]
+fn what_moves_to_another_place_takes_its_leases_along() {
+    for warm in [false, true] {
+        let property = move || {
+            // Value 2 is tried in a place of its own while value 1 is still called.
+            let model = Model::new();
+            let trial = Model::to(Place::new(), model.dropped.clone());
+            assert!(trial.publish(2).is_none());
+            let (model, trial) = if warm { (model.warm(), trial.warm()) } else { (model, trial) };
+            let ways = [[How::Lease, How::BorrowOther], [How::Borrow, How::Borrow]];
+            let call_twice = |model: &Model, least| {
+                ways.map(|ways| {
+                    let model = model.clone();
+                    thread::spawn(move || {
+                        let numbers = ways.map(|how| model.call(how).expect("never closed"));
+                        assert!(least <= numbers[0] && numbers[0] <= numbers[1], "{numbers:?}");
+                    })
+                })
+            };
+            let (trying, calling) = (call_twice(&trial, 2), call_twice(&model, 1));
+            let old = trial.place.merge_into(&model.place).unwrap();
+            assert_eq!(old.value().number, 1);
+            stop(&old);
+            // What follows is followed by the handles to either.
+            let drain = model.publish(3).unwrap();
+            assert_eq!(drain.value().number, 2);
+            for how in [How::Borrow, How::Lease, How::BorrowOther, How::Peek] {
+                assert_eq!(trial.call(how), Some(3));
+                assert_eq!(model.call(how), Some(3));
+            }
+            stop(&drain);
+            for thread in trying.into_iter().chain(calling) {
+                thread.join().unwrap();
+            }
+            stop(&model.close().unwrap());
+            assert!(trial.call(How::Borrow).is_none());
+            drop((old, drain));
+            assert_eq!(model.dropped.load(SeqCst), 3, "values kept or lost");
+        };
+        shuttle::check_random(property, 1000);
+        shuttle::check_pct(property, 1000, 3);
+    }
 }

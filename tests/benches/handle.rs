@@ -136,6 +136,8 @@ fn main() {
     let instance = Instance::new().provide::<dyn Ruler>(plain.clone()).measured(Arc::new(Meter::new("measured")), true);
     assert!(slot.publish(instance).is_none());
     let measured = Handle::<dyn Ruler>::new(slot).expect("it is a ruler");
+    // Its clones begin with nothing found.
+    let uncalled = Handle::<dyn Ruler>::new(Handle::slot(&handle).clone()).expect("it is a ruler");
     let answer = |answer: Result<usize>| {
         black_box(answer.expect("it answers"));
     };
@@ -206,6 +208,15 @@ fn main() {
                 Case::timed("measured-async", |n| {
                     repeated(threads, n, &|| answer(now(black_box(&measured).measure(black_box("abc")))))
                 }),
+            ],
+        );
+        least(
+            &format!("Cloning a handle, and the clone's first call, {threads} thread(s)"),
+            20_000,
+            100,
+            vec![
+                Case::timed("clone-sync", |n| repeated(threads, n, &|| sync(&black_box(&handle).clone()))),
+                Case::timed("clone-first-sync", |n| repeated(threads, n, &|| sync(&black_box(&uncalled).clone()))),
             ],
         );
         if threads == 1 {

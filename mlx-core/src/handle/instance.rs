@@ -199,7 +199,7 @@ impl Instance {
     }
 
     #[cold]
-    fn missing<C: ?Sized>(&self) -> Error {
+    pub(super) fn missing<C: ?Sized>(&self) -> Error {
         let provided: Vec<_> = self.contracts().collect();
         Error::unsupported(format!(
             "plugin `{}` does not provide `{}`; it provides: {}",

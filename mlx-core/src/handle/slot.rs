@@ -9,8 +9,13 @@ use std::thread;
 use super::instance::Instance;
 use super::signal::{Signal, Watch};
 use super::stream::{self, BoxStream};
-use super::stripe::{Borrow, Claim, Drain, Stripes};
+use super::stripe::{Cache, Claim, Drain, Filled, Stripes};
 use crate::diagnostics::{Error, Result};
+
+/// The contract `C` of whichever instance is current, or that it does not fulfil it.
+pub(super) type ContractCache<C> = Cache<Instance, Option<Arc<C>>>;
+
+pub(super) type FilledContract<C> = Filled<Instance, Option<Arc<C>>>;
 
 /// The place of one plugin in a running platform: holds its current [`Instance`], or none.
 ///
@@ -103,23 +108,27 @@ impl Slot {
         }
     }
 
-    /// Borrows the current instance for one call that is not async. A thread that holds more than eight of these pays for
-    /// the next ones what a count shared by all threads costs.
-    #[inline]
-    pub fn borrow(&self) -> InstanceRef<'_> {
-        let borrow = self.place().borrow();
-        let borrow = if borrow.get().is_some() { borrow } else { self.borrow_merged(borrow) };
-        InstanceRef { slot: self, borrow }
+    /// The current instance under the contract `C`, for a handle that does not find it in its cache.
+    pub(super) fn fill<C>(&self, cache: Option<&Arc<ContractCache<C>>>) -> Option<FilledContract<C>>
+    where
+        C: ?Sized + Send + Sync + 'static,
+    {
+        let contract = |instance: &Instance| instance.get::<C>().cloned();
+        match self.place().fill(cache, contract) {
+            Some(filled) => Some(filled),
+            // As for a lease.
+            None => self.merged.get().and_then(|slot| slot.stripes.fill(cache, contract)),
+        }
     }
 
-    /// It may have gone between the look and the borrow.
-    #[cold]
-    fn borrow_merged(&self, none: Borrow<Instance>) -> Borrow<Instance> {
-        self.merged.get().map_or(none, |slot| slot.stripes.borrow())
+    /// A lease for a rare look at the current instance, if there is one: it makes nothing that later calls profit from.
+    pub(crate) fn peek(&self) -> Option<InstanceLease> {
+        let claim = self.place().peek().or_else(|| self.merged.get().and_then(|slot| slot.stripes.peek()));
+        claim.map(InstanceLease)
     }
 
     #[cold]
-    fn stopped(&self) -> Error {
+    pub(super) fn stopped(&self) -> Error {
         Error::stopped(format!("plugin `{}` is not running", self.name))
     }
 
@@ -222,35 +231,6 @@ impl AsRef<Signal> for InstanceLease {
 impl fmt::Debug for InstanceLease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("InstanceLease").field("name", &self.name()).field("instance", &*self.0).finish()
-    }
-}
-
-/// The current instance, borrowed from its [`Slot`] for one call that is not async. As a [lease](InstanceLease), but
-/// half as dear; it cannot be cancelled, and many of them held by one thread slow it down.
-pub struct InstanceRef<'s> {
-    slot: &'s Slot,
-    borrow: Borrow<Instance>,
-}
-
-impl InstanceRef<'_> {
-    /// The instance.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::stopped`] if there is none.
-    #[inline]
-    pub fn get(&self) -> Result<&Instance> {
-        match self.borrow.get() {
-            Some(instance) => Ok(instance),
-            None => Err(self.slot.stopped()),
-        }
-    }
-}
-
-impl fmt::Debug for InstanceRef<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.slot.name();
-        f.debug_struct("InstanceRef").field("name", &name).field("instance", &self.borrow.get()).finish()
     }
 }
 

@@ -173,8 +173,8 @@ impl Running {
     }
 
     fn set_serving(&self, member: &Member, name: Option<&'static str>) {
-        let instance = member.slot.borrow();
-        let reporter = instance.get().ok().and_then(StatusReporter::of);
+        let instance = member.slot.peek();
+        let reporter = instance.as_deref().and_then(StatusReporter::of);
         self.changes_of_status.serve(&member.standing, name, reporter.as_ref());
     }
 

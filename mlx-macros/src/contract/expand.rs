@@ -32,9 +32,8 @@
 //!         Ok(lease.attach(stream))                                // kept until the stream ends
 //!     }
 //!     fn count(&self) -> Result<u64> {
-//!         let lease = Handle::slot(self).borrow();                // cheaper, and gone when the call is
-//!         let instance = lease.get()?;
-//!         let plugin = instance.contract::<dyn VectorStore>()?;
+//!         let lease = Handle::borrow(self);                       // cheaper, and gone when the call is
+//!         let (instance, plugin) = lease.get()?;
 //!         let call = || <dyn VectorStore as VectorStore>::count(plugin);
 //!         resilience::call_now(instance, "vector_store.count", |error| Err(error)?, call)
 //!     }
@@ -173,15 +172,16 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let stream = Ident::new("__mlx_stream", Span::mixed_site());
     let call = quote!(<dyn #ident as #ident>::#name(#plugin, #(#arguments),*));
     let slot = quote!(#krate::handle::Handle::slot(self));
+    let found = at(quote!(#krate::handle::Instance::contract::<dyn #ident>(&#lease)?));
     // What outlives the call needs a lease.
-    let (leased, instance) = if method.call == Call::Blocking && !method.stream {
-        let current = at(quote!(#krate::handle::InstanceRef::get(&#lease)?));
-        (quote!(let #lease = #slot.borrow(); let #instance = #current;), instance.into_token_stream())
+    let (leased, looked_up, instance) = if method.call == Call::Blocking && !method.stream {
+        let current = at(quote!(#krate::handle::Borrowed::get(&#lease)?));
+        let borrowed = quote!(let #lease = #krate::handle::Handle::borrow(self););
+        (borrowed, quote!(let (#instance, #plugin) = #current;), instance.into_token_stream())
     } else {
         let taken = at(quote!(#slot.lease()?));
-        (quote!(let #lease = #taken;), quote!(&#lease))
+        (quote!(let #lease = #taken;), quote!(let #plugin = #found;), quote!(&#lease))
     };
-    let found = at(quote!(#krate::handle::Instance::contract::<dyn #ident>(#instance)?));
     let operation = format!("{kind}.{}", name.unraw());
     // As for a lease: what the policies say becomes an error of the method.
     let error = Ident::new("__mlx_error", Span::mixed_site());
@@ -236,7 +236,7 @@ fn forward(ident: &Ident, kind: &str, method: &Method, krate: &Path) -> TokenStr
     let body = quote! {
         #leased
         #guarded
-        let #plugin = #found;
+        #looked_up
         #answer
     };
     let body = match method.call {
