@@ -1,7 +1,7 @@
 //! The plugin types that belong to the core: those it has, and the names it keeps for later.
 
 /// The plugin types with a contract in the core, and the contract's name at the root of the crate.
-const BUILT_IN: &[(&str, &str)] = &[
+pub(crate) const BUILT_IN: &[(&str, &str)] = &[
     ("configuration", "Configuration"),
     ("data_processor", "DataProcessor"),
     ("data_source", "DataSource"),
@@ -22,7 +22,7 @@ const BUILT_IN: &[(&str, &str)] = &[
 
 /// The plugin types that have no contract yet. A contract enters with its first plugin; until then nobody else
 /// takes the name.
-const PLANNED: &[&str] = &["cloud_provider", "compute_backend"];
+pub(crate) const PLANNED: &[&str] = &["cloud_provider", "compute_backend"];
 
 /// The names of the built-in types.
 pub(crate) fn built_in() -> Vec<&'static str> {
