@@ -95,9 +95,16 @@ fn read(
                     && wanted(component)
             })
         };
+        let own = || {
+            catalogue.components().find(|component| {
+                let plugin = component.plugin.as_ref();
+                let named = plugin.and_then(|plugin| plugin.kind.as_deref().zip(plugin.name.as_deref()));
+                component.kind != ComponentKind::Vendor && named == Some((kind, name))
+            })
+        };
         let shipped = || of_kind(&|component| component.links() == Some(MLX_PLUGINS) && is_shipped(kind, name));
         let scaffold = || of_kind(&|component| component.links().is_none());
-        let Some(component) = resolver.variant_of(kind, name).or_else(shipped).or_else(scaffold) else {
+        let Some(component) = resolver.variant_of(kind, name).or_else(own).or_else(shipped).or_else(scaffold) else {
             let known: Vec<&str> = types(catalogue);
             let message = format!("no component makes plugins of type `{kind}`");
             let unknown = Diagnostic::error(Code::BadAnswer, message).at(entry.kind.location.as_ref());
@@ -188,8 +195,8 @@ fn read(
     }
 }
 
-/// A setting that the component does not declare. A plugin that mlx-plugins has may know more settings than its component, and
-/// one that is to be written is given them then.
+/// A setting that the component does not declare. A plugin that mlx-plugins has may know more settings than its component, as may
+/// the code of a component, and one that is to be written is given them then.
 fn undeclared(
     component: &Component,
     kind: &str,
@@ -208,7 +215,7 @@ fn undeclared(
             Some(near) => unknown.help(format!("did you mean `{near}`?")),
             None => unknown.help(format!("its settings are {}", listing(known()))),
         });
-    } else if component.kind != ComponentKind::Vendor {
+    } else if plugin.is_some_and(|plugin| plugin.kind.is_none()) {
         notes.push(format!(
             "`{}` is no setting of `{kind}/{id}` yet: add it to the settings of the plugin, or the project does not start",
             key.escape_debug()

@@ -507,8 +507,20 @@ impl<'c, 'l> Resolver<'c, 'l> {
         extra: Extra,
         requested: bool,
     ) {
-        let same = |other: &Instance| other.kind == instance.kind && other.id == instance.id;
-        if self.items.iter().filter_map(|item| item.subject.instance.as_ref()).any(same) {
+        let is_same = |item: &&mut Item<'c>| {
+            item.subject.instance.as_ref().is_some_and(|other| other.kind == instance.kind && other.id == instance.id)
+        };
+        if let Some(item) = self.items.iter_mut().find(is_same) {
+            let Item { subject, requested: asked } = item;
+            *asked |= requested;
+            if subject.component.name == component.name {
+                subject.answers.extend(answers);
+                subject.extra.keys.extend(extra.keys);
+                subject.extra.settings.extend(extra.settings);
+            } else if !answers.is_empty() || !extra.is_empty() {
+                let (plugin, of) = (instance.full_id(), &subject.component.name);
+                self.notes.push(format!("`{plugin}` is made by `{of}`; what was answered for it has no effect"));
+            }
             return;
         }
         let instance = Some(instance);

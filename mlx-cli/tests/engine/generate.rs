@@ -533,6 +533,28 @@ fn what_a_composition_says_is_taken_or_said_to_be_left() {
 }
 
 #[test]
+fn the_plugin_of_a_component_takes_what_a_composition_sets() {
+    for components in ["components: [api-serving]\n", ""] {
+        let place = Place::new(Catalogue::embedded().unwrap());
+        let yaml = format!(
+            "{components}plugins: [{{type: serving_platform, name: rest-api, on_failure: continue, config: {{port: 9000, models: [a]}}}}]"
+        );
+        let source = CompositionSource::Text { name: "stack.yaml", yaml: &yaml };
+        let plan = generate::compose(&place.project(), &place.catalogue, source, &options()).unwrap();
+        assert!(plan.notes.is_empty(), "{:?}", plan.notes);
+        apply::apply(&place.project(), &plan).unwrap();
+        let made = Composition::from_yaml(&place.text("platform.yaml")).unwrap();
+        assert!(made.problems().is_empty(), "{:?}", made.problems());
+        let [api] = made.plugins() else { panic!("{:?}", made.plugins()) };
+        let config = api.config.to_json();
+        assert_eq!((api.id(), &config["port"], &config["models"]), ("rest-api", &json!(9000), &json!(["a"])));
+        assert!(place.text("platform.yaml").contains("on_failure: \"continue\""));
+        assert!(place.root.join("src/platform/api/app.rs").exists());
+        assert_eq!(place.project().lock().instance("serving_platform/rest-api").unwrap().component, "api-serving");
+    }
+}
+
+#[test]
 fn a_composition_that_names_one_plugin_of_a_type_means_that_one() {
     let compose = |place: &Place, yaml: &str| {
         let source = CompositionSource::Text { name: "stack.yaml", yaml };
