@@ -170,6 +170,7 @@ pub(super) async fn start_all(
         steps[position].optional.iter().copied().filter(move |before| *before < position)
     });
     let mut waiting = vec![0usize; steps.len()];
+    outcome.started.reserve(positions.len());
     for before in positions.iter().copied() {
         followers.of(before).iter().chain(users.of(before)).for_each(|position| waiting[*position] += 1);
     }
