@@ -13,7 +13,7 @@
 //! ```text
 //!            Slot                                      one generation
 //!  ┌──────────────────────────┐
-//!  │ first     ArcSwapOption──┼──▶ Arc<Share> ──┐
+//!  │ first     Mutex<Option> ─┼──▶ Arc<Share> ──┐
 //!  │ stripe 0  Mutex { share ─┼──▶ Arc<Share> ──┤
 //!  │                  filled }┼────────────┐    ├──▶ Arc<Generation { Instance, drained }>
 //!  │ stripe 1  Mutex { share ─┼──▶ Arc<Share> ──┤                       │ by type

@@ -3,6 +3,7 @@
 
 use std::any::Any;
 use std::future::poll_fn;
+use std::mem;
 use std::ops::Deref;
 use std::sync::{Arc, OnceLock, PoisonError, Weak};
 
@@ -14,7 +15,7 @@ use super::sync::{ArcSwapOption, AtomicUsize, Guard, Mutex, MutexGuard, Ordering
 pub(super) struct Stripes<T> {
     stripes: Box<[Stripe<T>]>,
     /// The first share of what is published. Exchanged under the locks of all stripes, so that it stays under that of one.
-    first: ArcSwapOption<Share<T>>,
+    first: Mutex<Option<Arc<Share<T>>>>,
 }
 
 /// 128 bytes: the prefetcher of current x86 fetches lines of 64 in pairs, and Apple's lines are
@@ -165,7 +166,12 @@ impl<T: Send + Sync + 'static> Stripes<T> {
     /// Empty, with `count` stripes, or the next power of two.
     pub(super) fn new(count: usize) -> Self {
         let stripe = |_| Stripe(Mutex::new(Passed { share: None, filled: Vec::new() }));
-        Self { stripes: (0..count.next_power_of_two()).map(stripe).collect(), first: ArcSwapOption::empty() }
+        Self { stripes: (0..count.next_power_of_two()).map(stripe).collect(), first: Mutex::new(None) }
+    }
+
+    /// No foreign code runs under this lock. It is held for a moment, and taken after that of a stripe.
+    fn first(&self) -> MutexGuard<'_, Option<Arc<Share<T>>>> {
+        self.first.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// That of the calling thread.
@@ -188,14 +194,14 @@ impl<T: Send + Sync + 'static> Stripes<T> {
     /// The first share keeps the generation from being drained meanwhile.
     #[cold]
     fn first_lease(&self, stripe: &mut Passed<T>) -> Option<Claim<T>> {
-        let share = self.first.load().as_ref()?.hold.0.share();
+        let share = self.first().as_ref()?.hold.0.share();
         Some(Claim(Arc::clone(stripe.share.insert(share))))
     }
 
     /// A lease for a rare look: one that makes no share for the calling thread, but is counted where those of all threads
     /// are.
     pub(super) fn peek(&self) -> Option<Claim<T>> {
-        self.first.load_full().map(Claim)
+        self.first().clone().map(Claim)
     }
 
     /// Borrows the current value for who did not find it in `cache`, and has that hold it from now on. Where there is no
@@ -208,7 +214,7 @@ impl<T: Send + Sync + 'static> Stripes<T> {
         let _replaced;
         // From here on nothing is published. What is, comes after the cache got into the list, and so empties it.
         let mut stripe = self.stripe();
-        let generation = Arc::clone(&self.first.load().as_ref()?.hold.0);
+        let generation = Arc::clone(&self.first().as_ref()?.hold.0);
         let cache = match cache {
             Some(cache) => Arc::clone(cache),
             None => stripe.cache().unwrap_or_else(|| Arc::new(Cache(ArcSwapOption::empty()))),
@@ -231,7 +237,8 @@ impl<T: Send + Sync + 'static> Stripes<T> {
     /// Publishes what `other` holds here as well, with the leases it has there: they are drained as one. Where the other
     /// is empty, this one is closed.
     pub(super) fn publish_from(&self, other: &Self) -> Option<Drain<T>> {
-        self.exchange(other.first.load_full())
+        let next = other.first().clone();
+        self.exchange(next)
     }
 
     /// Takes the value away. No lease is given until the next one is published.
@@ -249,7 +256,7 @@ impl<T: Send + Sync + 'static> Stripes<T> {
             let filled = stripes.iter_mut().flat_map(|stripe| stripe.filled.drain(..));
             _entries = filled.filter_map(|cache| cache.invalidate()).collect();
             _leased = stripes.iter_mut().filter_map(|stripe| stripe.share.take()).collect();
-            self.first.swap(next)
+            mem::replace(&mut *self.first(), next)
         };
         Some(Drain { generation: Arc::clone(&old?.hold.0) })
     }
