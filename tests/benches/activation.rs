@@ -331,7 +331,7 @@ fn main() {
     let mut costs = Vec::new();
     for size in sizes {
         let plan = plan(UNLINKED, size, 0);
-        let rounds = (100_000 / size).clamp(10, 100) as u32;
+        let rounds = (100_000 / size).clamp(50, 100) as u32;
         let times = least(
             &format!("{size} plugins that do nothing"),
             1,
