@@ -133,6 +133,13 @@ pub mod __private {
 
     pub type Json = serde_json::Value;
     pub type JsonMap = serde_json::Map<String, Json>;
+
+    pub const fn or_empty(text: Option<&'static str>) -> &'static str {
+        match text {
+            Some(text) => text,
+            None => "",
+        }
+    }
 }
 
 /// A user's expression, which the compiler parses here: a mistake in it is none of the code around it.

@@ -119,13 +119,20 @@ pub enum Content {
 }
 
 impl Field {
-    /// A field without anything but its type.
-    pub const fn new(name: &'static str, doc: &'static str, schema: fn(&mut SchemaGenerator) -> Schema) -> Self {
+    /// A field without anything but its type: how that is described, whether it may be left out, and whether it is
+    /// hidden.
+    pub const fn new(
+        name: &'static str,
+        doc: &'static str,
+        schema: fn(&mut SchemaGenerator) -> Schema,
+        optional: bool,
+        secret: bool,
+    ) -> Self {
         Field {
             name,
             doc,
-            secret: false,
-            optional: false,
+            secret,
+            optional,
             schema,
             default: None,
             range: None,
@@ -141,13 +148,7 @@ impl Field {
 
     /// The fields of another type, laid flat, some with other defaults.
     pub const fn inherited(meta: &'static Meta, defaults: &'static [DefaultOverride]) -> Self {
-        Field { flatten: Some(meta), defaults, ..Field::new("", "", super::schema::anything) }
-    }
-
-    /// Whether it may be left out, and whether it is hidden.
-    #[must_use]
-    pub const fn kind(self, optional: bool, secret: bool) -> Self {
-        Field { optional, secret, ..self }
+        Field { flatten: Some(meta), defaults, ..Field::new("", "", super::schema::anything, false, false) }
     }
 
     /// Sets its default.

@@ -62,6 +62,14 @@ impl KindInfo {
     #[doc(hidden)]
     #[track_caller]
     pub const fn assert_allowed(kinds: &[&KindInfo], capability: &str) {
+        let mut index = 0;
+        while index < kinds.len() {
+            if kinds[index].allows(capability) {
+                return;
+            }
+            index += 1;
+        }
+        // Only now: the compiler puts a text together slowly, and would for every capability of every plugin.
         let mut message = Message { text: [0; 512], len: 0 };
         message.push("`");
         message.push(capability);
@@ -69,9 +77,6 @@ impl KindInfo {
         let mut index = 0;
         while index < kinds.len() {
             let kind = kinds[index];
-            if kind.allows(capability) {
-                return;
-            }
             message.push(if index == 0 { "`" } else { "; nor of `" });
             message.push(kind.name);
             message.push("`, which has");

@@ -117,5 +117,9 @@ fn start<P: Plugin + Declared>(config: &Node, cx: &mut Reader<'_>, init: InitCon
 
 /// Starts a plugin from its typed configuration.
 pub(crate) async fn initialize<P: Plugin + Declared>(config: P::Config, cx: InitContext) -> Result<Instance> {
-    P::initialize(config, &cx).await.map(instance_of)
+    // As in `check`.
+    match P::initialize(config, &cx).await {
+        Ok(plugin) => Ok(instance_of(plugin)),
+        Err(error) => Err(error),
+    }
 }

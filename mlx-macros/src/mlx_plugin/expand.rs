@@ -94,8 +94,6 @@ fn metadata(
     description: &str,
     kinds: &[TokenStream],
 ) -> TokenStream {
-    let Arguments { capabilities, conflicts_with, integration_points, data_formats, platforms, .. } = arguments;
-    let Arguments { memory_mib, cpu_cores, gpus, .. } = arguments;
     let name = &plugin.name;
     let (kind, also) = (&kinds[0], &kinds[1..]);
     let version = match &arguments.version {
@@ -106,56 +104,72 @@ fn metadata(
         Some(description) => description.to_token_stream(),
         None => Literal::string(description).into_token_stream(),
     };
-    let requires = requirements(&plugin.requires, krate);
-    let optional = requirements(&plugin.optional, krate);
-    let swap = format_ident!("{}", casing::pascal(plugin.swap));
+    let license = or_package(arguments.license.as_ref(), "CARGO_PKG_LICENSE", krate);
+    let repository = or_package(arguments.repository.as_ref(), "CARGO_PKG_REPOSITORY", krate);
     let stability = format_ident!("{}", casing::pascal(plugin.stability));
-    let license = or_package(arguments.license.as_ref(), "CARGO_PKG_LICENSE");
-    let documentation = arguments.documentation.as_ref().map_or_else(String::new, LitStr::value);
-    let repository = or_package(arguments.repository.as_ref(), "CARGO_PKG_REPOSITORY");
+    // What is not said is not written: the compiler would look at it for every plugin.
+    let mut said = TokenStream::new();
+    if !also.is_empty() {
+        said.extend(quote!(also: &[#(#also),*],));
+    }
+    for (field, texts) in &[
+        ("capabilities", &arguments.capabilities),
+        ("conflicts_with", &arguments.conflicts_with),
+        ("integration_points", &arguments.integration_points),
+        ("data_formats", &arguments.data_formats),
+        ("platforms", &arguments.platforms),
+    ] {
+        if !texts.is_empty() {
+            let field = Ident::new(field, Span::call_site());
+            said.extend(quote!(#field: &[#(#texts),*],));
+        }
+    }
+    for (field, given) in &[("requires", &plugin.requires), ("optional", &plugin.optional)] {
+        if !given.is_empty() {
+            let (field, given) = (Ident::new(field, Span::call_site()), requirements(given, krate));
+            said.extend(quote!(#field: &[#(#given),*],));
+        }
+    }
+    let Arguments { memory_mib, cpu_cores, gpus, .. } = arguments;
+    if (*memory_mib, *cpu_cores, *gpus) != (0, 0, 0) {
+        let resources = quote!(memory_mib: #memory_mib, cpu_cores: #cpu_cores, gpus: #gpus);
+        said.extend(quote!(resources: #krate::plugin::Resources { #resources },));
+    }
+    if plugin.swap != "overlap" {
+        let swap = format_ident!("{}", casing::pascal(plugin.swap));
+        said.extend(quote!(swap: #krate::plugin::SwapKind::#swap,));
+    }
+    if let Some(documentation) = &arguments.documentation {
+        said.extend(quote!(documentation: #documentation,));
+    }
     // `line!()` says where its own tokens are.
     let line = quote_spanned!(plugin.ident.span()=> ::core::line!());
+    let declared = quote! {
+        #krate::plugin::Declaration {
+            krate: ::core::env!("CARGO_PKG_NAME"),
+            crate_version: ::core::env!("CARGO_PKG_VERSION"),
+            module: ::core::module_path!(),
+            file: ::core::file!(),
+            line: #line,
+        }
+    };
     quote! {
         &#krate::plugin::PluginMetadata {
-            name: #name,
-            kind: #kind,
-            also: &[#(#also),*],
-            version: #version,
             description: #description,
-            capabilities: &[#(#capabilities),*],
-            conflicts_with: &[#(#conflicts_with),*],
-            requires: &[#(#requires),*],
-            optional: &[#(#optional),*],
-            integration_points: &[#(#integration_points),*],
-            data_formats: &[#(#data_formats),*],
-            platforms: &[#(#platforms),*],
-            resources: #krate::plugin::Resources { memory_mib: #memory_mib, cpu_cores: #cpu_cores, gpus: #gpus },
-            swap: #krate::plugin::SwapKind::#swap,
             stability: #krate::plugin::Stability::#stability,
             license: #license,
-            documentation: #documentation,
             repository: #repository,
-            declared: #krate::plugin::Declaration {
-                krate: ::core::env!("CARGO_PKG_NAME"),
-                crate_version: ::core::env!("CARGO_PKG_VERSION"),
-                module: ::core::module_path!(),
-                file: ::core::file!(),
-                line: #line,
-            },
+            #said
+            ..#krate::plugin::PluginMetadata::new(#name, #kind, #version, #declared)
         }
     }
 }
 
 /// What was given, or what the package says, if anything.
-fn or_package(given: Option<&LitStr>, variable: &str) -> TokenStream {
+fn or_package(given: Option<&LitStr>, variable: &str, krate: &Path) -> TokenStream {
     match given {
         Some(given) => given.to_token_stream(),
-        None => quote! {
-            match ::core::option_env!(#variable) {
-                ::core::option::Option::Some(value) => value,
-                ::core::option::Option::None => "",
-            }
-        },
+        None => quote!(#krate::__private::or_empty(::core::option_env!(#variable))),
     }
 }
 

@@ -16,6 +16,7 @@
 //!     use ::mlx_core as __mlx;
 //!     impl Pool {
 //!         fn __mlx_default_0() -> u32 { 5 }
+//!         fn __mlx_written_0() -> Json { <u32 as ConfigValue>::write(&Self::__mlx_default_0()) }
 //!     }
 //!     impl ConfigValue for Pool {
 //!         fn read(node: &Node, cx: &mut Reader<'_>) -> Option<Self> {
@@ -28,9 +29,9 @@
 //!     }
 //!     impl ConfigFields for Pool {
 //!         const META: &'static Meta = &Meta { name: "Pool", doc: "", component: "", shape: Shape::Struct(&[
-//!             Field::new("size", "Connections kept open.", <u32 as ConfigValue>::schema)
-//!                 .kind(<u32 as ConfigValue>::OPTIONAL, <u32 as ConfigValue>::SECRET)
-//!                 .default(|| <u32 as ConfigValue>::write(&Self::__mlx_default_0()))
+//!             Field::new("size", "Connections kept open.", <u32 as ConfigValue>::schema, <u32 as ConfigValue>::OPTIONAL,
+//!                 <u32 as ConfigValue>::SECRET)
+//!                 .default(Self::__mlx_written_0)
 //!                 .range(&(Some(Choice::Integer(1)), Some(Choice::Integer(64)), false)),
 //!         ]) };
 //!         fn read_fields(fields: &mut Fields<'_>, cx: &mut Reader<'_>) -> Option<Self> {
@@ -191,7 +192,9 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
                 __node: &__mlx::value::Node,
                 __cx: &mut __mlx::config::Reader<'_>,
             ) -> ::core::option::Option<Self> {
-                let mut __fields = __cx.fields(__node)?;
+                let ::core::option::Option::Some(mut __fields) = __cx.fields(__node) else {
+                    return ::core::option::Option::None;
+                };
                 let __value = <Self as __mlx::config::ConfigFields>::read_fields(&mut __fields, __cx);
                 __cx.unknown_fields(&__fields, <Self as __mlx::config::ConfigFields>::META.fields());
                 __value
@@ -705,13 +708,16 @@ impl Writer<'_> {
     }
 
     /// What `Meta` says of a field that is a setting.
-    fn setting_meta(&self, field: &Field<'_>, types: &FieldType<'_>, default: Option<&Ident>) -> TokenStream {
+    fn setting_meta(&mut self, field: &Field<'_>, types: &FieldType<'_>, default: Option<&Ident>) -> TokenStream {
         let (name, doc, schema) = (&field.name.text, &field.doc, types.schema());
         let (optional, secret) = types.kind();
         let default = match (default, &field.default) {
             (Some(default), _) => {
                 let write = types.write(&quote!(&Self::#default()));
-                Some(quote!(.default(|| #write)))
+                // No closure, which would be another function where it is made a pointer.
+                let written = format_ident!("__mlx_written_{}", self.defaults.len());
+                self.defaults.push(quote!(fn #written() -> __mlx::__private::Json { #write }));
+                Some(quote!(.default(Self::#written)))
             }
             (None, Some(_)) => {
                 let default = path(field.ty, &quote!(__mlx::config::DefaultValue), "default_json");
@@ -735,8 +741,7 @@ impl Writer<'_> {
         let source = field.source.as_ref().map(|Attr { value, .. }| quote!(.source(#value)));
         let more = more(field);
         quote! {
-            __mlx::config::Field::new(#name, #doc, #schema)
-                .kind(#optional, #secret) #default #range #length #pattern #source #more
+            __mlx::config::Field::new(#name, #doc, #schema, #optional, #secret) #default #range #length #pattern #source #more
         }
     }
 
