@@ -192,9 +192,7 @@ fn expand_struct(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>])
                 __node: &__mlx::value::Node,
                 __cx: &mut __mlx::config::Reader<'_>,
             ) -> ::core::option::Option<Self> {
-                let ::core::option::Option::Some(mut __fields) = __cx.fields(__node) else {
-                    return ::core::option::Option::None;
-                };
+                let mut __fields = __cx.fields(__node)?;
                 let __value = <Self as __mlx::config::ConfigFields>::read_fields(&mut __fields, __cx);
                 __cx.unknown_fields(&__fields, <Self as __mlx::config::ConfigFields>::META.fields());
                 __value
