@@ -157,10 +157,22 @@ pub fn origin(path: &ProjectPath, text: &str, name: &str) -> Result<Option<Optio
 /// # Errors
 /// [`Code::BadManifest`]: a file that cargo would not read.
 pub fn release(path: &ProjectPath, text: &str, section: Section, name: &str) -> Result<Option<String>> {
+    release_from(path, text, &[section.key()], name)
+}
+
+/// The text without the entry of the crate in `[workspace.dependencies]`, `None` when it is not there.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub(crate) fn release_declaration(path: &ProjectPath, text: &str, name: &str) -> Result<Option<String>> {
+    release_from(path, text, SHARED, name)
+}
+
+fn release_from(path: &ProjectPath, text: &str, keys: &[&str], name: &str) -> Result<Option<String>> {
     let source = Source::new(path.as_str(), Arc::from(text));
     let document = parse(path, &source)?;
     let file = File { path, source: &source, text, root: document.as_table() };
-    let Some(table) = document.get(section.key()) else { return Ok(None) };
+    let Some(table) = find(document.as_table(), keys) else { return Ok(None) };
     let Some((key, item)) = table.as_table_like().and_then(|table| table.get_key_value(name)) else { return Ok(None) };
     let mut edited = text.to_owned();
     if table.is_inline_table() {
@@ -181,6 +193,33 @@ pub fn release(path: &ProjectPath, text: &str, section: Section, name: &str) -> 
         edited.replace_range(line, "");
     }
     Ok(Some(edited))
+}
+
+/// The line that declares a crate in `[workspace.dependencies]`, without the space around it; `None` where there is none, or more
+/// than one.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub(crate) fn declaration(path: &ProjectPath, text: &str, name: &str) -> Result<Option<String>> {
+    let source = Source::new(path.as_str(), Arc::from(text));
+    let document = parse(path, &source)?;
+    let file = File { path, source: &source, text, root: document.as_table() };
+    let table = find(document.as_table(), SHARED).and_then(Item::as_table_like);
+    let Some((key, item)) = table.and_then(|table| table.get_key_value(name)) else { return Ok(None) };
+    let at = extent(key, item);
+    let line = file.line(at.start);
+    Ok((item.is_value() && at.end <= line.end).then(|| text[line].trim().to_owned()))
+}
+
+/// Whether the workspace has packages outside its folder, whose manifests are not the project's.
+///
+/// # Errors
+/// [`Code::BadManifest`]: a file that cargo would not read.
+pub(crate) fn has_members_outside(path: &ProjectPath, text: &str) -> Result<bool> {
+    let document = parse(path, &Source::new(path.as_str(), Arc::from(text)))?;
+    let members = find(document.as_table(), &["workspace", "members"]).and_then(Item::as_array);
+    let is_outside = |member: &str| member.starts_with(['/', '\\']) || member.contains(':') || member.contains("..");
+    Ok(members.into_iter().flat_map(Array::iter).any(|member| member.as_str().is_none_or(is_outside)))
 }
 
 /// The text in which a dependency does not ask for a feature any more, `None` when it does not ask for it itself: what
@@ -251,11 +290,13 @@ fn inline_entry(text: &str, at: Range<usize>) -> Range<usize> {
 /// [`Code::BadManifest`]: a file that cargo would not read.
 pub(crate) fn without_empty_tables(path: &ProjectPath, mut text: String, base: &str) -> Result<String> {
     let had = parse(path, &Source::new(path.as_str(), Arc::from(base)))?;
-    for section in [Section::Normal, Section::Dev, Section::Build] {
+    let sections = [Section::Normal, Section::Dev, Section::Build].map(Section::key);
+    for keys in sections.iter().map(std::slice::from_ref).chain([SHARED]) {
         let source = Source::new(path.as_str(), Arc::from(text.as_str()));
         let document = parse(path, &source)?;
-        let empty = document.get(section.key()).and_then(Item::as_table).filter(|table| table.is_empty());
-        let Some(header) = empty.and_then(Table::span).filter(|_| had.get(section.key()).is_none()) else { continue };
+        let empty = find(document.as_table(), keys).and_then(Item::as_table).filter(|table| table.is_empty());
+        let is_new = find(had.as_table(), keys).is_none();
+        let Some(header) = empty.and_then(Table::span).filter(|_| is_new) else { continue };
         let file = File { path, source: &source, text: &text, root: document.as_table() };
         let line = file.line(header.start);
         let before = text[..line.start].trim_end_matches(['\n', '\r']).len();
@@ -264,6 +305,15 @@ pub(crate) fn without_empty_tables(path: &ProjectPath, mut text: String, base: &
         text.replace_range(gap, "");
     }
     Ok(text)
+}
+
+/// Where crates are declared for all packages.
+const SHARED: &[&str] = &["workspace", "dependencies"];
+
+/// What these keys lead to.
+fn find<'t>(root: &'t Table, keys: &[&str]) -> Option<&'t Item> {
+    let (first, rest) = keys.split_first()?;
+    rest.iter().try_fold(root.get(first)?, |item, key| item.get(*key))
 }
 
 /// The lines of an entry, however many keys it has.

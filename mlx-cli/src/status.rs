@@ -443,7 +443,13 @@ fn without_crates(lock: &Lock, path: &ProjectPath, content: &[u8], base: &[u8]) 
             }
         }
     }
-    without_shared(&text, base, &crates).unwrap_or(text).into_bytes()
+    // A declaration for all packages may have stayed because one of the user's uses it.
+    let declared = lock.project.declared.keys().filter(|name| {
+        let line = manifest::declaration(path, &text, name).ok().flatten();
+        line.is_some_and(|line| lock.has_declared(name, &line))
+    });
+    let shared: BTreeSet<&String> = crates.into_iter().chain(declared).collect();
+    without_shared(&text, base, &shared).unwrap_or(text).into_bytes()
 }
 
 /// A manifest without what crates leave when they are taken out: the versions for all packages, and tables that held nothing else.
@@ -458,9 +464,15 @@ fn without_shared(text: &str, base: &str, crates: &BTreeSet<&String>) -> Option<
             table.as_table_like_mut().and_then(|table| table.remove(name));
         }
     }
+    let is_empty = |table: &dyn toml_edit::TableLike| table.is_empty();
+    let declarations = |document: &toml_edit::DocumentMut| document.get("workspace")?.get("dependencies").cloned();
+    if declarations(&base).is_none()
+        && declarations(&document).as_ref().and_then(toml_edit::Item::as_table_like).is_some_and(is_empty)
+    {
+        document.get_mut("workspace")?.as_table_like_mut()?.remove("dependencies");
+    }
     for section in [Section::Normal, Section::Dev, Section::Build] {
         let key = section.key();
-        let is_empty = |table: &dyn toml_edit::TableLike| table.is_empty();
         if base.get(key).is_none() && document.get(key).and_then(|item| item.as_table_like()).is_some_and(is_empty) {
             document.remove(key);
         }

@@ -600,6 +600,58 @@ fn the_compositions_of_the_catalogue_are_composed_or_refused_as_a_whole() {
 }
 
 #[test]
+fn what_was_declared_for_all_packages_goes_with_its_last_use() {
+    let place = Place::with_shop();
+    let manifest = "shop/Cargo.toml";
+    let pristine = place.text(manifest);
+    let line = || place.text(manifest).lines().find(|line| line.starts_with("mlx-plugins = { path")).map(str::to_owned);
+    let add = || place.mlx(&["add", "data-source", "--plugin-type=snowflake", "--no-fmt"]).ends(0);
+    let remove = || place.mlx(&["remove", "data_source/snowflake"]).ends(0);
+    let is_untouched = || {
+        let status = place.mlx(&["status"]).ends(0);
+        assert!(!status.out.contains("edited"), "{}", status.out);
+        place.mlx(&["diff"]).ends(0).says(&["nothing was changed by hand"]);
+    };
+    for (arguments, name) in [
+        (["data-source", "--plugin-type=snowflake"], "data_source/snowflake"),
+        (["ml-platform", "--plugin-type=databricks"], "ml_platform/databricks"),
+    ] {
+        place.mlx(&["add", arguments[0], arguments[1], "--no-fmt"]).ends(0);
+        assert_ne!(place.text(manifest), pristine);
+        is_untouched();
+        place.mlx(&["remove", name]).ends(0);
+        assert_eq!(place.text(manifest), pristine);
+        is_untouched();
+    }
+
+    // Another package of the workspace uses it, and then does not any more.
+    place.write("shop/other/Cargo.toml", "[package]\nname = \"other\"\n[dependencies]\nmlx-plugins.workspace = true\n");
+    add();
+    let declared = line().unwrap();
+    remove();
+    assert_eq!(line().as_ref(), Some(&declared));
+    is_untouched();
+    add();
+    fs::remove_dir_all(place.at("shop/other")).unwrap();
+    remove();
+    assert_eq!(place.text(manifest), pristine);
+
+    // What the user wrote stays, and is the user's.
+    add();
+    let mine = format!("{declared} # mine");
+    place.write(manifest, &place.text(manifest).replace(&declared, &mine));
+    remove();
+    place.mlx(&["diff"]).ends(0).says(&[&format!("+{mine}\n")]);
+    for mine in [mine.as_str(), &declared] {
+        let written = pristine.replace("\n\n[dependencies]", &format!("\n{mine}\n\n[dependencies]"));
+        place.write(manifest, &written);
+        add();
+        remove();
+        assert_eq!(place.text(manifest), written);
+    }
+}
+
+#[test]
 fn a_feature_goes_with_the_last_that_needs_it() {
     let place = Place::with_shop();
     let add = |line: &[&str]| place.mlx(&[&["add"], line, &["--no-fmt"]].concat()).ends(0);
@@ -669,7 +721,8 @@ fn a_feature_goes_with_the_last_that_needs_it() {
     assert_eq!(place.text(manifest), written);
     add(&["mlx-plugins", "--plugin-type=model_server", "--name=local"]);
     place.mlx(&["remove", "model-serving"]).ends(0);
-    let written = written.replace("mlx-components = { workspace = true }\n", "");
+    let is_other = |line: &&str| !line.starts_with("mlx-components = {");
+    let written: String = written.split_inclusive('\n').filter(is_other).collect();
     assert_eq!(place.text(manifest), written);
     place.mlx(&["remove", "model_server/local"]).ends(0);
     assert_eq!(place.text(manifest), written.replace("    \"model-server-local\", # models\n", "    # models\n"));

@@ -4,7 +4,7 @@ use super::render::{Rendering, Surroundings, collect};
 use crate::{
     manifest, plugins_json,
     project::{Installed, LockedEdit, LockedFile, ProjectPath, Tree},
-    region,
+    region, update,
 };
 use mlx_core::{Diagnostic, Error, Result, diagnostics::Code};
 
@@ -97,6 +97,7 @@ pub(super) fn require(tree: &mut Tree<'_>, rendering: &Rendering<'_>) -> Result<
     let mut found = Vec::new();
     for (section, needed) in &rendering.crates {
         if let Some(required) = collect(manifest::require(&path, &text, *section, needed, name), &mut found)? {
+            update::declare(tree, &path, &needed.name, &text, &required.text)?;
             text = required.text;
             // What another component added belongs to both.
             let shared = tree.lock().components.iter().any(|installed| installed.dependencies.contains(&needed.name));

@@ -38,6 +38,9 @@ pub struct ProjectInfo {
     pub name: String,
     /// Where the mlx crates come from.
     pub mlx_source: MlxSource,
+    /// The crates that were declared in `[workspace.dependencies]` for components, each with the hash of its line.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub declared: BTreeMap<String, Sha256>,
 }
 
 /// Where a project's mlx crates come from.
@@ -157,7 +160,7 @@ impl Lock {
         Lock {
             version: VERSION,
             mlx: env!("CARGO_PKG_VERSION").to_owned(),
-            project: ProjectInfo { name: name.into(), mlx_source },
+            project: ProjectInfo { name: name.into(), mlx_source, declared: BTreeMap::new() },
             components: Vec::new(),
         }
     }
@@ -273,6 +276,19 @@ impl Lock {
             Some(place) => *place = installed,
             None => self.components.push(installed),
         }
+    }
+
+    /// Remembers the line that declares a crate in `[workspace.dependencies]` now, unless what stood there `before` is the user's.
+    pub(crate) fn declare(&mut self, name: &str, before: Option<&str>, now: Option<&str>) {
+        let is_ours = before.is_none_or(|line| self.has_declared(name, line));
+        if let Some(line) = now.filter(|_| is_ours && before != now) {
+            self.project.declared.insert(name.to_owned(), Sha256::of(line));
+        }
+    }
+
+    /// Whether the line that declares a crate in `[workspace.dependencies]` is as it was written for components.
+    pub(crate) fn has_declared(&self, name: &str, line: &str) -> bool {
+        self.project.declared.get(name) == Some(&Sha256::of(line))
     }
 
     /// The pristine renders that are needed.

@@ -47,7 +47,8 @@ impl Removed {
 /// Removes a component (`api-serving`) or a plugin (`ml_platform/databricks`) in the tree.
 ///
 /// Files that are as they were generated are deleted. A file that was changed by hand is not: it is renamed to end in `.kept`, where
-/// no compiler looks at it. Entries in regions go if they are as they were, and crates if no other component has added them.
+/// no compiler looks at it. Entries in regions go if they are as they were, and crates if no other component has added them, also
+/// from `[workspace.dependencies]` if nothing else names them there.
 /// With a component go its plugins that were not asked for, and those that `came_with` it. `needs` names the components that an
 /// entry of the lock depends on.
 ///
@@ -155,7 +156,7 @@ fn crates(
     let released: Vec<String> = had.difference(&needed).map(|name| (*name).clone()).collect();
     let manifest = ProjectPath::new(update::MANIFEST)?;
     let Some(text) = tree.read_text(&manifest)? else { return Ok(()) };
-    let mut edited = update::release(&manifest, text.clone(), released.iter())?;
+    let mut edited = update::release(tree, &manifest, text.clone(), released.iter())?;
     if edited == text {
         return Ok(());
     }

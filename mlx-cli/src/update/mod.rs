@@ -593,6 +593,7 @@ fn dependencies(
     let mut kept = BTreeSet::new();
     for (section, needed) in requirements {
         let required = manifest::require(&path, &edited, *section, needed, &why)?;
+        declare(tree, &path, &needed.name, &edited, &required.text)?;
         edited = required.text;
         required.notes.into_iter().for_each(|note| tree.note(note));
         if required.added || old.dependencies.contains(&needed.name) || others.contains(&needed.name) {
@@ -600,15 +601,24 @@ fn dependencies(
         }
     }
     let gone = old.dependencies.iter().filter(|name| !kept.contains(*name) && !others.contains(*name));
-    edited = release(&path, edited, gone)?;
+    edited = release(tree, &path, edited, gone)?;
     if edited != text {
         tree.write(path, edited, why);
     }
     Ok(kept.into_iter().collect())
 }
 
-/// Takes crates out of a manifest.
+/// Has the lock know which declaration in `[workspace.dependencies]` an edit of the manifest has made.
+pub(crate) fn declare(tree: &mut Tree<'_>, path: &ProjectPath, name: &str, before: &str, now: &str) -> Result<()> {
+    let [before, now] = [manifest::declaration(path, before, name)?, manifest::declaration(path, now, name)?];
+    tree.lock_mut().declare(name, before.as_deref(), now.as_deref());
+    Ok(())
+}
+
+/// Takes crates out of a manifest, and with them what was declared for components in `[workspace.dependencies]` and is used by
+/// no package any more.
 pub(crate) fn release<'n>(
+    tree: &mut Tree<'_>,
     path: &ProjectPath,
     mut text: String,
     names: impl Iterator<Item = &'n String>,
@@ -617,8 +627,33 @@ pub(crate) fn release<'n>(
         for section in [Section::Normal, Section::Dev, Section::Build] {
             text = manifest::release(path, &text, section, name)?.unwrap_or(text);
         }
+        text = without_declaration(tree, path, &text, name)?.unwrap_or(text);
     }
     Ok(text)
+}
+
+/// The manifest without a declaration, where it is certain that it is neither the user's nor of use: it stands as it was written,
+/// and no other line of any manifest has the name.
+fn without_declaration(tree: &mut Tree<'_>, path: &ProjectPath, text: &str, name: &str) -> Result<Option<String>> {
+    let line = manifest::declaration(path, text, name)?;
+    if !line.is_some_and(|line| tree.lock().has_declared(name, &line)) {
+        // From now on it is the user's.
+        tree.lock_mut().project.declared.remove(name);
+        return Ok(None);
+    }
+    if manifest::has_members_outside(path, text)? {
+        return Ok(None);
+    }
+    let without = manifest::release_declaration(path, text, name)?.filter(|without| !without.contains(name));
+    let Some(without) = without else { return Ok(None) };
+    for file in tree.project().files()? {
+        let is_other = file.path.file_name() == MANIFEST && file.path != *path;
+        if is_other && tree.read(&file.path)?.is_some_and(|content| String::from_utf8_lossy(&content).contains(name)) {
+            return Ok(None);
+        }
+    }
+    tree.lock_mut().project.declared.remove(name);
+    Ok(Some(without))
 }
 
 /// The entry of the plugin `type/name`.
