@@ -260,6 +260,11 @@ fn a_typo_does_nothing() {
         (&["add", "aip-serving"], 1, &["MLX0130", "did you mean `api-serving`?"]),
         (&["add", "data-source", "--plugin-type=snowflak"], 1, &["MLX0149", "did you mean `snowflake`?"]),
         (&["add", "monitoring", "--set", "prefx=x"], 1, &["MLX0020", "prefix"]),
+        (
+            &["add", "data-source", "--plugin-type=snowflake", "--set", "connection_pool_size=9"],
+            1,
+            &["MLX0020", "under `config:` of its entry in `platform.yaml`"],
+        ),
         (&["add", "api-serving", "--version=9"], 1, &["MLX0153"]),
         (&["add", "api-serving", "--version=latest"], 1, &["MLX0149", "is no version"]),
         (&["add", "plugin-registry", "--name=x"], 1, &["--plugin-type"]),
@@ -272,6 +277,7 @@ fn a_typo_does_nothing() {
         (&["explain", "MLX9999"], 1, &["there is no code"]),
         (&["list", "--catalog", "absent"], 1, &["MLX0001"]),
         (&["init", "shop"], 1, &["MLX0154", "is a project already"]),
+        (&["-C", "shop/src", "init", "inner"], 1, &["MLX0154", "no project is made inside another", "`mlx add`"]),
         (&["init", "My Shop"], 1, &["did you mean `my-shop`?"]),
         (&["init", "../shop"], 1, &["MLX0149"]),
         (&["init", "type"], 1, &["is a word of Rust"]),
@@ -575,7 +581,8 @@ fn the_compositions_of_the_catalogue_are_composed_or_refused_as_a_whole() {
         let made = document(&ran);
         match ran.code {
             0 => {
-                place.mlx(&["compose", name, "--no-fmt"]).ends(0).says(&["is there already"]);
+                let again = place.mlx(&["compose", name, "--no-fmt"]).ends(0).says(&["is there already"]);
+                assert!(!again.err.contains("has no effect"), "{}", again.err);
                 place.write("stack.yaml", text);
                 place.json(&["compose", "stack.yaml", "--no-fmt"], 0);
             }
@@ -596,6 +603,64 @@ fn the_compositions_of_the_catalogue_are_composed_or_refused_as_a_whole() {
     );
     let before = place.all();
     place.mlx(&["compose", "both.yaml"]).ends(1).says(&["MLX0152", "both.yaml:2", "did you mean `data_source`?"]);
+    assert_eq!(place.all(), before);
+}
+
+#[test]
+fn a_composition_is_refused_with_all_that_is_wrong_each_at_its_place() {
+    let place = Place::with_shop();
+    let before = place.all();
+    place.write(
+        "bad.yaml",
+        "components:\n  - api-servng\nplugins:\n  - type: data_source\n    name: snowflak\n  - type: ml_platfrm\n    name: own\n  \
+         - type: data_source\n    name: snowflake\n    config:\n      warehouse: 12\n      warehuose: xx\n      \
+         password: hunter2\n  - type: ml_platform\n    name: databricks\n    config:\n      cluster_policy: {a: 1}\n      \
+         hots: x\n  - type: security\n    name: api-keys\n    config:\n      keys:\n        - name: demo\n          \
+         key: hunter2\n        - name: other\n          key: \"${env:KEY:-hunter2}\"\n",
+    );
+    let failed = place.json(&["compose", "bad.yaml"], 1);
+    let found: Vec<(&str, u64)> = failed["error"]["diagnostics"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|found| {
+            assert_eq!(found["location"]["file"], "bad.yaml", "{found}");
+            (found["code"].as_str().unwrap(), found["location"]["line"].as_u64().unwrap())
+        })
+        .collect();
+    let expected = [
+        ("MLX0130", 2),
+        ("MLX0050", 5),
+        ("MLX0149", 6),
+        ("MLX0022", 11),
+        ("MLX0020", 12),
+        ("MLX0151", 13),
+        ("MLX0022", 17),
+        ("MLX0149", 18),
+        ("MLX0151", 24),
+        ("MLX0151", 26),
+    ];
+    assert_eq!(found, expected, "{failed:#}");
+    let ran = place.mlx(&["compose", "bad.yaml"]).ends(1).says(&[
+        "bad.yaml has 8 errors",
+        "bad.yaml:13:17",
+        "bad.yaml:24:16",
+        "did you mean `snowflake`?",
+        "did you mean `warehouse`?",
+        "may not have a default in a file",
+        "`${env:KEY}`",
+    ]);
+    assert!(!ran.err.contains("hunter2") && !ran.err.contains(place.temp.path().to_str().unwrap()), "{}", ran.err);
+    place.mlx(&["-C", "shop", "compose", "../bad.yaml"]).ends(1).says(&["--> shop/../bad.yaml:2:5"]);
+
+    // What the plugin inside may have stays without a word.
+    place.write(
+        "bad.yaml",
+        "plugins: [{type: data_source, name: snowflake, config: {warehuose: xx, connection_pool_size: 9}}]",
+    );
+    let ran = place.mlx(&["compose", "bad.yaml", "--dry-run"]).ends(0).says(&["warning[MLX0020]", "`warehouse`?"]);
+    assert!(!ran.err.contains("connection_pool_size"), "{}", ran.err);
+    fs::remove_file(place.at("bad.yaml")).unwrap();
     assert_eq!(place.all(), before);
 }
 
@@ -851,6 +916,7 @@ fn a_secret_is_never_said() {
     place.write("answers.yaml", &format!("api_key: {secret}\n"));
     let ran = place.mlx(&["add", "llm-provider", "--plugin-type=openai", "--answers", "answers.yaml"]).ends(1);
     assert!(ran.err.contains("MLX0151") && !ran.err.contains(secret), "{}", ran.err);
+    assert!(ran.err.contains("--> answers.yaml:1:10"), "{}", ran.err);
     fs::remove_file(place.at("answers.yaml")).unwrap();
     assert!(!place.all().values().any(|content| String::from_utf8_lossy(content).contains(secret)));
 }
@@ -983,7 +1049,9 @@ fn a_mistake_is_traced_to_the_line_of_its_template() {
         "level": "error", "message": "mismatched types", "rendered": "error: mismatched types\n",
         "spans": [{"is_primary": true, "file_name": "src/till.rs", "line_start": line}],
     }});
-    let script = format!("printf '%s\\n' '{message}' '{message}'\nexit 101");
+    // The second target says more beside it.
+    let again = message.to_string().replace("types\\n", "types\\nnote: in the tests\\n");
+    let script = format!("printf '%s\\n' '{message}' '{again}'\nexit 101");
     with_cargo(&place, &script, &["check"])
         .ends(1)
         .says(&["from till 1.0.0, line 5 of its template", "till.rs.template"]);

@@ -28,6 +28,7 @@ struct Message {
     /// The file of its first span, relative to the project.
     file: Option<String>,
     line: Option<u64>,
+    column: Option<u64>,
 }
 
 impl Message {
@@ -40,6 +41,7 @@ impl Message {
             rendered: text(&message["rendered"]),
             file: span.and_then(|span| span["file_name"].as_str().map(str::to_owned)),
             line: span.and_then(|span| span["line_start"].as_u64()),
+            column: span.and_then(|span| span["column_start"].as_u64()),
         }
     }
 
@@ -92,9 +94,12 @@ pub(super) fn check(session: &mut Session<'_>, test: bool) -> Result<Exit> {
         }
     }
     let compiled = child.wait().context("waiting for cargo")?.success();
-    // Targets share files, and cargo reports each anew.
+    // Targets share files, and cargo reports each anew; what is said beside a mistake may differ.
     let mut seen = std::collections::BTreeSet::new();
-    messages.retain(|message| message.file.is_some() && seen.insert(message.rendered.clone()));
+    messages.retain(|message| {
+        let Message { level, text, file, line, column, .. } = message;
+        file.is_some() && seen.insert((level.clone(), text.clone(), file.clone(), *line, *column))
+    });
     if !session.output.json {
         for message in &messages {
             let rendered = if session.output.colors(&std::io::stderr()) {

@@ -6,7 +6,7 @@ use crate::{
     generate::{self, CompositionSource, MlxOrigin, Options, Request},
     output::Exit,
     plan::Plan,
-    project::{Lock, MlxSource, Project},
+    project::{LOCK_FILE, Lock, MlxSource, Project},
     prompt,
 };
 use mlx_components::{
@@ -14,9 +14,10 @@ use mlx_components::{
     compositions,
 };
 use mlx_core::{
-    Context as _, Diagnostic, Error, ErrorKind, JsonValue, Result,
+    Context as _, Diagnostic, Error, ErrorKind, Result,
     diagnostics::{Code, listing, nearest, quoted},
     json,
+    value::{Entry, Value},
 };
 use std::{
     collections::BTreeMap,
@@ -59,24 +60,29 @@ fn pairs(set: &[String]) -> Result<BTreeMap<String, String>> {
 }
 
 /// A file of answers: a mapping, in whichever of the formats its ending names.
-fn file(path: &Path) -> Result<BTreeMap<String, JsonValue>> {
+fn file(path: &Path, request: &mut Request) -> Result<()> {
     let subject = format!("the file of answers {}", path.display());
     if std::fs::metadata(path).with_context(|| format!("reading {subject}"))?.len() > LARGEST {
         return Err(Error::invalid(format!("{} has more than {LARGEST} bytes", path.display())));
     }
     let node = mlx_core::value::read_file(path).map_err(|found| Error::from_diagnostics(subject, found))?;
-    match node.to_json() {
-        JsonValue::Object(answers) => Ok(answers.into_iter().collect()),
-        JsonValue::Null => Ok(BTreeMap::new()),
-        _ => Err(Error::invalid(format!("{} has no mapping of answers", path.display()))),
+    let answers = match &node.value {
+        Value::Map(answers) => answers,
+        Value::Null => return Ok(()),
+        _ => return Err(Error::invalid(format!("{} has no mapping of answers", path.display()))),
+    };
+    for Entry { key, value, .. } in answers {
+        request.answers.insert(key.clone(), value.to_json());
+        request.places.extend(value.location.clone().map(|at| (key.clone(), at)));
     }
+    Ok(())
 }
 
 fn request(session: &Session<'_>, component: &str, answers: &Answers) -> Result<Request> {
     let mut request = Request::of(component);
     request.set = pairs(&answers.set)?;
     if let Some(path) = &answers.answers {
-        request.answers = file(&session.folder()?.join(path))?;
+        file(&session.file(path), &mut request)?;
     }
     Ok(request)
 }
@@ -105,6 +111,13 @@ pub(super) fn init(
         }
         next.iter().for_each(|line| session.output.say(format_args!("next: {line}")));
         return Ok(Exit::Done);
+    }
+    if let Some(outer) = folder.ancestors().find(|folder| folder.join(LOCK_FILE).symlink_metadata().is_ok()) {
+        let message =
+            format!("{} is a project, and no project is made inside another", quoted(&outer.display().to_string()));
+        let found = Diagnostic::error(Code::Occupied, message)
+            .help("add components to it with `mlx add`, or change to a folder outside of it");
+        return Err(Error::from_diagnostics("the new project", vec![found]));
     }
     let request = request(session, generate::PROJECT, answers)?;
     let origin = mlx_source.map(MlxOrigin::parse).transpose()?;
@@ -198,7 +211,7 @@ pub(super) fn compose(session: &mut Session<'_>, composition: &str, writing: &Wr
     let catalogues = session.catalogues(&project)?;
     session.output.warn(&catalogues.warnings());
     let Catalogues { catalogue, folders, .. } = catalogues;
-    let path = session.folder()?.join(composition);
+    let path = session.file(composition);
     let source = match compositions::get(composition) {
         _ if path.exists() => CompositionSource::File(&path),
         Some(yaml) => CompositionSource::Text { name: composition, yaml },

@@ -47,6 +47,11 @@ impl Session<'_> {
         std::path::absolute(folder).with_context(|| format!("the folder {shown}"))
     }
 
+    /// A file that the user names, as they find it from where they stand.
+    fn file(&self, named: impl AsRef<Path>) -> PathBuf {
+        self.global.directory.as_ref().map_or_else(|| named.as_ref().to_owned(), |folder| folder.join(&named))
+    }
+
     fn named_catalogues(&self) -> Result<catalogues::Named> {
         catalogues::named(&self.folder()?, &self.global.catalogs)
     }

@@ -2,22 +2,23 @@
 
 use super::{
     CompositionSource, Extra, Request,
-    resolve::{MLX_PLUGINS, Resolver, default_of_secret, is_reference, is_shipped},
+    resolve::{MLX_PLUGINS, Resolver, default_of_secret, is_reference, is_shipped, shipped},
 };
 use crate::project::Lock;
 use mlx_components::catalogue::{Catalogue, Component, ComponentKind, case};
 use mlx_core::{
     Composition, Diagnostic, Error, JsonValue, Result,
+    config::Located,
     diagnostics::{Code, Location, Severity, Source, listing, nearest, quoted},
-    value::{self, Node, Template},
+    value::{self, Node, Template, Value},
 };
 use std::collections::BTreeMap;
 
 /// The keys of an entry that say which plugin it is, and its settings.
 const KNOWN: [&str; 4] = ["type", "name", "id", "config"];
 
-/// The parts of a composition that come to something in the project.
-const TAKEN: [&str; 5] = ["components", "plugins", "variables", "extends", "include"];
+/// The parts of a composition that come to something in the project, or say nothing to a program.
+const TAKEN: [&str; 7] = ["components", "plugins", "variables", "extends", "include", "name", "description"];
 
 /// What a text of the composition may come to once variables are put in, in bytes.
 const LARGEST: usize = 1 << 16;
@@ -34,45 +35,41 @@ pub(super) struct Asked {
     pub(super) requests: Vec<Request>,
     /// What of the composition does not come into the project as it is.
     pub(super) notes: Vec<String>,
+    /// What is wrong with it, and what may be.
+    pub(super) found: Vec<Diagnostic>,
 }
 
-/// A request for each component and each plugin of the composition. What excludes each other is refused.
+/// A request for each component and each plugin of the composition, and what is wrong with the rest of it.
+///
+/// # Errors
+/// A file that cannot be read, or is no composition.
 pub(super) fn requests(catalogue: &Catalogue, source: CompositionSource<'_>, lock: &Lock) -> Result<Asked> {
     match source {
         CompositionSource::File(path) => {
             let composition = Composition::from_path(path)?;
-            let refused = |found| Error::from_diagnostics(path.display(), found);
-            let document = value::read_file(path).map_err(refused)?;
-            read(catalogue, &composition, &document, lock).map_err(refused)
+            let document = value::read_file(path).map_err(|found| Error::from_diagnostics(path.display(), found))?;
+            Ok(read(catalogue, &composition, &document, lock))
         }
         CompositionSource::Text { name, yaml } => {
             let composition = Composition::from_yaml(yaml)?;
             let source = Source::new(name, yaml);
+            let document = value::yaml::parse(&source).map_err(|found| Error::from_diagnostics(name, found))?;
+            let mut asked = read(catalogue, &composition, &document, lock);
             // What a text is called is not known to the composition; the positions are the same.
-            let named = |location: &mut Option<Location>| {
-                location.iter_mut().for_each(|location| location.source = source.clone());
-            };
-            let refused = |mut found: Vec<Diagnostic>| {
-                found.iter_mut().for_each(|found| {
-                    named(&mut found.location);
-                    found.related.iter_mut().for_each(|related| named(&mut related.location));
-                });
-                Error::from_diagnostics(name, found)
-            };
-            let document = value::yaml::parse(&source).map_err(refused)?;
-            let mut asked = read(catalogue, &composition, &document, lock).map_err(refused)?;
-            asked.requests.iter_mut().for_each(|request| named(&mut request.location));
+            let named = |location: &mut Location| location.source = source.clone();
+            for found in &mut asked.found {
+                let related = found.related.iter_mut().filter_map(|related| related.location.as_mut());
+                found.location.iter_mut().chain(related).for_each(named);
+            }
+            for request in &mut asked.requests {
+                request.location.iter_mut().chain(request.places.values_mut()).for_each(named);
+            }
             Ok(asked)
         }
     }
 }
 
-fn read(
-    catalogue: &Catalogue,
-    composition: &Composition,
-    document: &Node,
-    lock: &Lock,
-) -> Result<Asked, Vec<Diagnostic>> {
+fn read(catalogue: &Catalogue, composition: &Composition, document: &Node, lock: &Lock) -> Asked {
     let mut found: Vec<Diagnostic> =
         composition.problems().iter().filter(|problem| problem.severity == Severity::Error).cloned().collect();
     let variables = variables(document);
@@ -102,9 +99,11 @@ fn read(
                 component.kind != ComponentKind::Vendor && named == Some((kind, name))
             })
         };
-        let shipped = || of_kind(&|component| component.links() == Some(MLX_PLUGINS) && is_shipped(kind, name));
+        let linked = || of_kind(&|component| component.links() == Some(MLX_PLUGINS) && is_shipped(kind, name));
         let scaffold = || of_kind(&|component| component.links().is_none());
-        let Some(component) = resolver.variant_of(kind, name).or_else(own).or_else(shipped).or_else(scaffold) else {
+        let there = lock.instance(&format!("{kind}/{id}")).is_some();
+        let known = resolver.variant_of(kind, name).or_else(own).or_else(linked);
+        let Some(component) = known.or_else(scaffold) else {
             let known: Vec<&str> = types(catalogue);
             let message = format!("no component makes plugins of type `{kind}`");
             let unknown = Diagnostic::error(Code::BadAnswer, message).at(entry.kind.location.as_ref());
@@ -114,40 +113,47 @@ fn read(
             });
             continue;
         };
-        let there = lock.instance(&format!("{kind}/{id}")).is_some();
+        if known.is_none() && !there {
+            found.extend(misspelt(catalogue, kind, &entry.name));
+        }
         let linked = component.links().is_some();
         let mut answers = BTreeMap::new();
+        let mut places = BTreeMap::new();
         let mut extra = Extra::default();
         for setting in entry.config.as_map().into_iter().flat_map(|map| map.iter()) {
             let at = setting.value.location.as_ref();
-            let value = substituted(&variables, setting.value.to_json(), at, &mut found);
+            let mut node = setting.value.clone();
+            substitute(&variables, &mut node, &mut found);
+            let value = node.to_json();
             let variable = component.variable(&setting.key);
             // The settings of a plugin that is linked as it is are its own.
             if variable.is_none() && !there && !linked {
-                undeclared(component, kind, id, &setting.key, at, &mut found, &mut notes);
+                undeclared(component, kind, id, setting, &mut found, &mut notes);
             }
             if variable.is_some_and(|variable| variable.secret) && is_reference(&value) {
-                found
-                    .extend(default_of_secret(&setting.key, id, &value).map(|refused| refused.at(unseen(at).as_ref())));
+                let refused = value.as_str().and_then(|text| default_of_secret(&setting.key, id, text));
+                found.extend(refused.map(|refused| refused.at(unseen(at).as_ref())));
             }
             if variable.is_none() {
-                secrets(&setting.key, &setting.key, &value, id, at, &mut found);
+                secrets(&setting.key, &setting.key, &node, id, at, &mut found);
             }
             match variable {
                 _ if value.is_null() => {}
-                Some(_) if !is_reference(&value) => drop(answers.insert(setting.key.clone(), value)),
+                Some(_) if !is_reference(&value) => {
+                    places.extend(at.map(|at| (setting.key.clone(), at.clone())));
+                    answers.insert(setting.key.clone(), value);
+                }
                 _ => drop(extra.settings.insert(setting.key.clone(), value)),
             }
         }
         // A composition that was put together from several files has no such node for each.
         let node = entries.get(index).filter(|_| entries.len() == composition.plugins().len());
         for other in node.and_then(|node| node.as_map()).into_iter().flat_map(|map| map.iter()) {
-            let value = other.value.to_json();
-            if !KNOWN.contains(&other.key.as_str()) && !value.is_null() {
-                let at = other.value.location.as_ref();
-                let value = substituted(&variables, value, at, &mut found);
-                secrets(&other.key, &other.key, &value, id, at, &mut found);
-                extra.keys.insert(other.key.clone(), value);
+            if !KNOWN.contains(&other.key.as_str()) && other.value.value != Value::Null {
+                let mut node = other.value.clone();
+                substitute(&variables, &mut node, &mut found);
+                secrets(&other.key, &other.key, &node, id, None, &mut found);
+                extra.keys.insert(other.key.clone(), node.to_json());
             }
         }
         requests.push(Request {
@@ -156,6 +162,7 @@ fn read(
             name: Some(if linked { name } else { id }.to_owned()),
             id: linked.then(|| id.to_owned()),
             answers,
+            places,
             extra,
             location: entry.location.clone(),
             ..Request::default()
@@ -186,35 +193,58 @@ fn read(
     if !left.is_empty() {
         let what = listing(left.iter().copied());
         notes.push(format!(
-            "not taken over from the composition: {what}; put into `platform.yaml` what the project needs"
+            "not taken over from the composition: {what}, which a program obeys that reads it; put into `platform.yaml` what \
+             yours is to obey"
         ));
     }
-    match found.is_empty() {
-        true => Ok(Asked { requests, notes }),
-        false => Err(found),
-    }
+    Asked { requests, notes, found }
+}
+
+/// The names that a plugin of a type could be meant by: those of vendors, of components and of mlx-plugins.
+fn names<'c>(catalogue: &'c Catalogue, kind: &str) -> impl Iterator<Item = &'c str> {
+    let known = catalogue.components().filter_map(move |component| {
+        let plugin = component.plugin.as_ref()?;
+        match component.name.split_once('/') {
+            Some((_, last)) => {
+                component.generates_plugin_types.iter().any(|makes| makes.as_str() == kind).then_some(last)
+            }
+            None => plugin.name.as_deref().filter(|_| plugin.kind.as_deref() == Some(kind)),
+        }
+    });
+    known.chain(shipped(kind).map(|name| -> &'c str { name }))
+}
+
+/// A warning of a plugin that nobody has and that is to be written, where its name may be a misspelt one.
+fn misspelt(catalogue: &Catalogue, kind: &str, name: &Located<String>) -> Option<Diagnostic> {
+    let near = nearest(name.as_str(), names(catalogue, kind))?;
+    let shown = quoted(&name.escape_debug().to_string());
+    let message = format!("there is no plugin {shown} of type `{kind}`, so it is made as one to write");
+    let found = Diagnostic::warning(Code::UnknownPlugin, message).at(name.location.as_ref());
+    Some(found.help(format!("did you mean `{near}`?")))
 }
 
 /// A setting that the component does not declare. A plugin that mlx-plugins has may know more settings than its component, as may
-/// the code of a component, and one that is to be written is given them then.
+/// the code of a component, so that only a likely misspelling is spoken of; one that is to be written is given them then.
 fn undeclared(
     component: &Component,
     kind: &str,
     id: &str,
-    key: &str,
-    at: Option<&Location>,
+    setting: &value::Entry,
     found: &mut Vec<Diagnostic>,
     notes: &mut Vec<String>,
 ) {
+    let key = setting.key.as_str();
+    let at = setting.key_location.as_ref();
     let known = || component.config_schema.iter().map(|(name, _)| name);
+    let near = nearest(key, known()).map(|near| format!("did you mean `{near}`?"));
+    let message = format!("`{}` has no setting {}", component.name, quoted(&key.escape_debug().to_string()));
     let plugin = component.plugin.as_ref();
     if component.kind == ComponentKind::Vendor && plugin.is_some_and(|plugin| plugin.shipped.is_none()) {
-        let message = format!("`{}` has no setting {}", component.name, quoted(&key.escape_debug().to_string()));
-        let unknown = Diagnostic::error(Code::BadAnswer, message).at(unseen(at).as_ref());
-        found.push(match nearest(key, known()) {
-            Some(near) => unknown.help(format!("did you mean `{near}`?")),
-            None => unknown.help(format!("its settings are {}", listing(known()))),
-        });
+        let help = near.unwrap_or_else(|| format!("its settings are {}", listing(known())));
+        found.push(Diagnostic::error(Code::BadAnswer, message).at(at).help(help));
+    } else if let Some(near) = near {
+        let help = "it is taken over as it stands: leave it if the plugin itself has a setting of this name";
+        found.push(Diagnostic::warning(Code::UnknownField, message).at(at).help(near).help(help));
     } else if plugin.is_some_and(|plugin| plugin.kind.is_none()) {
         notes.push(format!(
             "`{}` is no setting of `{kind}/{id}` yet: add it to the settings of the plugin, or the project does not start",
@@ -229,29 +259,23 @@ fn variables(document: &Node) -> BTreeMap<String, JsonValue> {
     map.into_iter().flat_map(|map| map.iter()).map(|entry| (entry.key.clone(), entry.value.to_json())).collect()
 }
 
-/// The value with the variables of the composition in their places: the project's composition does not have them.
-fn substituted(
-    variables: &BTreeMap<String, JsonValue>,
-    value: JsonValue,
-    at: Option<&Location>,
-    found: &mut Vec<Diagnostic>,
-) -> JsonValue {
-    match value {
-        JsonValue::String(text) => match expanded(variables, &text, 0, &mut { MOST }) {
-            Ok(value) => value,
-            Err(why) => {
-                let help = "write the value in its place";
-                found.push(Diagnostic::error(Code::BadReference, why).at(unseen(at).as_ref()).help(help));
-                JsonValue::Null
+/// Puts the variables of the composition into their places: the project's composition does not have them.
+fn substitute(variables: &BTreeMap<String, JsonValue>, node: &mut Node, found: &mut Vec<Diagnostic>) {
+    match &mut node.value {
+        Value::String(text) => {
+            node.value = match expanded(variables, text, 0, &mut { MOST }) {
+                Ok(value) => Node::from(value).value,
+                Err(why) => {
+                    let at = unseen(node.location.as_ref());
+                    let refused = Diagnostic::error(Code::BadReference, why).at(at.as_ref());
+                    found.push(refused.help("write the value in its place"));
+                    Value::Null
+                }
             }
-        },
-        JsonValue::Array(items) => {
-            items.into_iter().map(|item| substituted(variables, item, at, found)).collect::<Vec<_>>().into()
         }
-        JsonValue::Object(map) => JsonValue::Object(
-            map.into_iter().map(|(key, value)| (key, substituted(variables, value, at, found))).collect(),
-        ),
-        other => other,
+        Value::List(items) => items.iter_mut().for_each(|item| substitute(variables, item, found)),
+        Value::Map(map) => map.values_mut().for_each(|value| substitute(variables, value, found)),
+        _ => {}
     }
 }
 
@@ -302,16 +326,17 @@ fn expanded(
 }
 
 /// Refuses texts that are secrets going by the name of their setting. No component says so of settings that it does not
-/// declare, so that this is a guess: one that is wrong costs a variable, one that is missing a secret in three files.
-fn secrets(path: &str, name: &str, value: &JsonValue, id: &str, at: Option<&Location>, found: &mut Vec<Diagnostic>) {
-    match value {
-        JsonValue::String(text) if !text.is_empty() && is_secret(name) => {
+/// declare, so that this is a guess: one that is wrong costs a variable, one that is missing a secret in three files. What a
+/// variable stands for has no place of its own, and is `at` that of the whole.
+fn secrets(path: &str, name: &str, node: &Node, id: &str, at: Option<&Location>, found: &mut Vec<Diagnostic>) {
+    let at = node.location.as_ref().or(at);
+    match &node.value {
+        Value::String(text) if !text.is_empty() && is_secret(name) => {
             let refers = Template::parse(text).is_ok_and(|read| read.is_some_and(|t| t.references().next().is_some()));
             let path = path.escape_debug();
             if refers {
-                found.extend(
-                    default_of_secret(&path.to_string(), id, value).map(|refused| refused.at(unseen(at).as_ref())),
-                );
+                let refused = default_of_secret(&path.to_string(), id, text);
+                found.extend(refused.map(|refused| refused.at(unseen(at).as_ref())));
                 return;
             }
             let variable = format!("{}_{}", case::snake(id), case::snake(name)).to_uppercase();
@@ -319,15 +344,15 @@ fn secrets(path: &str, name: &str, value: &JsonValue, id: &str, at: Option<&Loca
             let help = format!("write `${{env:{variable}}}` in its place, and set `{variable}` where the program runs");
             found.push(Diagnostic::error(Code::SecretAnswer, message).at(unseen(at).as_ref()).help(help));
         }
-        JsonValue::Array(items) => {
+        Value::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 secrets(&format!("{path}[{index}]"), name, item, id, at, found);
             }
         }
-        JsonValue::Object(map) => {
+        Value::Map(map) => {
             let secret = matches!(case::snake(name).as_str(), "secrets" | "passwords" | "tokens");
-            for (key, item) in map {
-                secrets(&format!("{path}.{key}"), if secret { name } else { key }, item, id, at, found);
+            for value::Entry { key, value, .. } in map {
+                secrets(&format!("{path}.{key}"), if secret { name } else { key }, value, id, at, found);
             }
         }
         _ => {}
@@ -359,7 +384,7 @@ fn types(catalogue: &Catalogue) -> Vec<&str> {
 
 fn items(node: &Node) -> Vec<&Node> {
     match &node.value {
-        value::Value::List(items) => items.iter().collect(),
+        Value::List(items) => items.iter().collect(),
         _ => Vec::new(),
     }
 }

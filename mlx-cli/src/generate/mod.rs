@@ -33,6 +33,7 @@ use semver::VersionReq;
 use similar::TextDiff;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fmt,
     path::Path,
 };
 
@@ -60,6 +61,8 @@ pub struct Request {
     pub extra: Extra,
     /// Where it was asked for, if in a file.
     pub location: Option<Location>,
+    /// Where the values of `answers` were given, if in a file.
+    pub places: BTreeMap<String, Location>,
 }
 
 impl Request {
@@ -212,19 +215,36 @@ pub enum CompositionSource<'s> {
     },
 }
 
+impl fmt::Display for CompositionSource<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            CompositionSource::File(path) => path.display().fmt(f),
+            CompositionSource::Text { name, .. } => f.write_str(name),
+        }
+    }
+}
+
 /// The plan that adds all components and plugins of a composition to a project.
 ///
 /// # Errors
-/// As of [`add`], with the places in the file; plugins that exclude each other; a file that is no composition.
+/// As of [`add`], with the places in the file; plugins that exclude each other; a file that is no composition. What the file
+/// says and what the catalogue makes of it is reported at once.
 pub fn compose(
     project: &Project,
     catalogue: &Catalogue,
     source: CompositionSource<'_>,
     options: &Options,
 ) -> Result<Plan> {
-    let asked = compose::requests(catalogue, source, project.lock())?;
-    let mut plan = generate(project, catalogue, &asked.requests, options, "compose")?;
-    plan.notes.extend(asked.notes);
+    let compose::Asked { requests, notes, mut found } = compose::requests(catalogue, source, project.lock())?;
+    let resolved = Resolver::new(catalogue, project.lock()).resolve(&requests);
+    found.extend(resolved.as_ref().err().into_iter().flat_map(Error::diagnostics).cloned());
+    let resolved = match resolved {
+        Ok(resolved) if !found.iter().any(Diagnostic::is_error) => resolved,
+        _ => return Err(Error::from_diagnostics(source, found)),
+    };
+    let mut plan = make(project, catalogue, &requests, resolved, options, "compose")?;
+    plan.notes.extend(notes);
+    plan.warnings.extend(found);
     Ok(plan)
 }
 
@@ -235,8 +255,21 @@ fn generate(
     options: &Options,
     command: &str,
 ) -> Result<Plan> {
+    let resolved = Resolver::new(catalogue, project.lock()).resolve(requests)?;
+    make(project, catalogue, requests, resolved, options, command)
+}
+
+/// The plan that makes what requests were resolved to.
+fn make(
+    project: &Project,
+    catalogue: &Catalogue,
+    requests: &[Request],
+    resolved: Resolved<'_>,
+    options: &Options,
+    command: &str,
+) -> Result<Plan> {
     let mut tree = project.tree();
-    let Resolved { items, promoted, notes } = Resolver::new(catalogue, project.lock()).resolve(requests)?;
+    let Resolved { items, promoted, notes } = resolved;
     notes.into_iter().for_each(|note| tree.note(note));
     for (component, instance) in promoted {
         let entries = &mut tree.lock_mut().components;

@@ -10,7 +10,7 @@ use crate::project::{Installed, Lock};
 use mlx_components::catalogue::{Catalogue, Component, case};
 use mlx_core::{
     Diagnostic, Error, JsonValue, Result,
-    diagnostics::{Code, listing, nearest, quoted},
+    diagnostics::{Code, Location, listing, nearest, quoted},
     registry::SHIPPED,
     value::{Reference, Template},
 };
@@ -51,13 +51,23 @@ pub(super) struct Resolver<'c, 'l> {
     lock: &'l Lock,
     items: Vec<Item<'c>>,
     promoted: Vec<(String, Option<String>)>,
+    /// The components that were asked for, also where something is wrong with the rest of the request, and where.
+    asked: BTreeMap<&'c str, Option<Location>>,
     found: Vec<Diagnostic>,
     notes: Vec<String>,
 }
 
 impl<'c, 'l> Resolver<'c, 'l> {
     pub(super) fn new(catalogue: &'c Catalogue, lock: &'l Lock) -> Self {
-        Resolver { catalogue, lock, items: Vec::new(), promoted: Vec::new(), found: Vec::new(), notes: Vec::new() }
+        Resolver {
+            catalogue,
+            lock,
+            items: Vec::new(),
+            promoted: Vec::new(),
+            asked: BTreeMap::new(),
+            found: Vec::new(),
+            notes: Vec::new(),
+        }
     }
 
     /// Everything that the requests come to, or everything that is wrong with them.
@@ -122,6 +132,7 @@ impl<'c, 'l> Resolver<'c, 'l> {
     fn request(&mut self, request: &Request) {
         let Some(asked) = self.look_up(&request.component) else { return };
         let Some((component, kind)) = self.choose(asked, request) else { return };
+        self.asked.entry(&component.name).or_insert_with(|| request.location.clone());
         if let Some(wanted) = &request.version
             && !wanted.matches(&component.version)
         {
@@ -166,8 +177,17 @@ impl<'c, 'l> Resolver<'c, 'l> {
                 );
                 return;
             }
-            let answered = !answers.is_empty() || !extra.is_empty();
-            let unused = if answered { "; what was answered has no effect: change the files" } else { "" };
+            let has = |of: &BTreeMap<_, _>, given: &BTreeMap<String, JsonValue>| {
+                given.iter().all(|(key, value)| of.get(key) == Some(value))
+            };
+            let is_new = |entry: &Installed| {
+                !has(&entry.extra.keys, &extra.keys) || !has(&entry.extra.settings, &extra.settings)
+            };
+            let unused = match (!other.is_empty() || entry.is_some_and(is_new), &request.location) {
+                (false, _) => "",
+                (true, None) => "; what was answered has no effect: change the files",
+                (true, Some(_)) => "; what else the composition says of it now has no effect: change the files",
+            };
             self.notes.push(format!("`{what}` is there already{unused}"));
             let owner = instance.map(|(kind, id)| format!("{kind}/{id}"));
             let name = owner.as_deref().and_then(|id| self.lock.instance(id)).map_or(&component.name, |i| &i.component);
@@ -337,18 +357,27 @@ impl<'c, 'l> Resolver<'c, 'l> {
         let texts = request.set.iter().map(|(name, text)| (name, JsonValue::from(text.as_str()), true));
         let values = request.answers.iter().filter(|(name, _)| !request.set.contains_key(*name));
         for (name, value, is_text) in texts.chain(values.map(|(name, value)| (name, value.clone(), false))) {
+            let place = request.places.get(name).filter(|_| !is_text).cloned();
+            let place = if is_secret(name) { place.map(Location::without_text) } else { place };
             if is_secret(name)
                 && is_reference(&value)
-                && let Some(found) = default_of_secret(name, &component.name, &value)
+                && let Some(found) = value.as_str().and_then(|text| default_of_secret(name, &component.name, text))
             {
-                self.found.push(found);
+                self.found.push(found.at(place.as_ref()));
                 continue;
             }
             if is_secret(name) && !is_reference(&value) {
                 let variable = format!("{}_{}", case::snake(id.unwrap_or(&component.name)), name).to_uppercase();
                 let message = format!("`{name}` of `{}` is a secret, which is not given here", component.name);
-                let help = format!("the program reads it from the environment: set `{variable}` where it runs");
-                self.report(Code::SecretAnswer, message, vec![help]);
+                let found = Diagnostic::error(Code::SecretAnswer, message).at(place.as_ref());
+                self.found.push(match &request.location {
+                    None => {
+                        found.help(format!("the program reads it from the environment: set `{variable}` where it runs"))
+                    }
+                    Some(_) => found.help(format!(
+                        "write `${{env:{variable}}}` in its place, and set `{variable}` where the program runs"
+                    )),
+                });
                 continue;
             }
             // What is looked up when the program starts can stand for a setting of any type.
@@ -364,7 +393,9 @@ impl<'c, 'l> Resolver<'c, 'l> {
             };
             match read {
                 Ok(value) => drop(answers.insert(name.clone(), value)),
-                Err(error) => self.found.extend(error.diagnostics().iter().cloned()),
+                Err(error) => {
+                    self.found.extend(error.diagnostics().iter().cloned().map(|found| found.at(place.as_ref())))
+                }
             }
         }
         let missing = component.variables.iter().filter(|(name, variable)| {
@@ -378,7 +409,20 @@ impl<'c, 'l> Resolver<'c, 'l> {
         if missing.is_empty()
             && let Err(error) = component.answers(&answers)
         {
-            self.found.extend(error.diagnostics().iter().cloned());
+            let plugin = component.plugin.as_ref().filter(|_| id.is_some());
+            let is_around = plugin.is_some_and(|plugin| plugin.shipped.is_some() || plugin.links.is_some());
+            for found in error.diagnostics() {
+                // Under a name that nobody knows there may be a secret.
+                let place = found.path.as_ref().and_then(|name| request.places.get(name));
+                let found = found.clone().at(place.cloned().map(Location::without_text).as_ref());
+                self.found.push(match found.code {
+                    Code::UnknownField if is_around => found.help(
+                        "a setting that only the plugin inside has is written by hand, under `config:` of its entry in \
+                         `platform.yaml`",
+                    ),
+                    _ => found,
+                });
+            }
         }
         (self.found.len() == before).then_some((answers, extra))
     }
@@ -530,9 +574,10 @@ impl<'c, 'l> Resolver<'c, 'l> {
     /// Components that exclude each other, each pair once, if one of the two is new or `updated`.
     fn conflicts(&mut self, updated: &BTreeSet<&str>) {
         let items = self.items.iter().map(|item| item.subject.component.name.as_str());
-        let new: BTreeSet<&str> = items.chain(updated.iter().copied()).collect();
         let installed: BTreeSet<&str> =
             self.lock.components.iter().map(|installed| installed.component.as_str()).collect();
+        let asked = self.asked.keys().copied().filter(|name| !installed.contains(name));
+        let new: BTreeSet<&str> = items.chain(updated.iter().copied()).chain(asked).collect();
         let catalogue = self.catalogue;
         let mut pairs = BTreeSet::new();
         for name in new.union(&installed) {
@@ -555,8 +600,14 @@ impl<'c, 'l> Resolver<'c, 'l> {
                     }
                     None => "leave one of the two out".to_owned(),
                 };
-                Diagnostic::error(Code::ComponentConflict, format!("`{a}` and `{b}` cannot be in one project"))
-                    .help(help)
+                let at = |name: &str| self.asked.get(name).and_then(Option::as_ref);
+                let found =
+                    Diagnostic::error(Code::ComponentConflict, format!("`{a}` and `{b}` cannot be in one project"));
+                match (at(a), at(b)) {
+                    (Some(first), Some(second)) => found.at(first.max(second)).related("the other", first.min(second)),
+                    (only, other) => found.at(only.or(other)),
+                }
+                .help(help)
             })
             .collect();
         self.found.extend(found);
@@ -572,7 +623,7 @@ pub(super) fn is_shipped(kind: &str, name: &str) -> bool {
 }
 
 /// The names of the plugins of a type that `mlx-plugins` has.
-fn shipped(kind: &str) -> impl Iterator<Item = &'static str> {
+pub(super) fn shipped(kind: &str) -> impl Iterator<Item = &'static str> {
     let prefix = render::feature_of(kind, "");
     SHIPPED.iter().filter_map(move |feature| feature.strip_prefix(&prefix))
 }
@@ -588,13 +639,12 @@ fn is_of_its_own(component: &Component) -> bool {
 }
 
 /// What is wrong with references in the place of a secret: a default that is written out is the secret, or as good as it.
-pub(super) fn default_of_secret(setting: &str, of: &str, value: &JsonValue) -> Option<Diagnostic> {
-    let template = Template::parse(value.as_str()?).ok()??;
+pub(super) fn default_of_secret(setting: &str, of: &str, text: &str) -> Option<Diagnostic> {
+    let template = Template::parse(text).ok()??;
     let written = |reference: &&Reference| reference.default.as_ref().is_some_and(|default| !default.is_empty());
     let reference = template.references().find(written)?;
-    let message =
-        format!("`{setting}` of `{of}` is a secret, and its reference has a default, which is not given here");
-    let help = format!("leave out the default: `{}`", reference.to_string().escape_debug());
+    let message = format!("`{setting}` of `{of}` is a secret, which may not have a default in a file");
+    let help = format!("drop `:-…`, and write `{}`", reference.to_string().escape_debug());
     Some(Diagnostic::error(Code::SecretAnswer, message).help(help))
 }
 

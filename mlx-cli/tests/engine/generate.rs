@@ -338,7 +338,7 @@ fn a_request_that_cannot_be_met_changes_nothing() {
     let error = place.refused(&request("asks"), Code::MissingAnswer, "`first`");
     assert_eq!(error.diagnostics().len(), 2, "all of them at once: {error:?}");
     for (password, expected) in
-        [("hunter2", "LAKE_PASSWORD"), ("${env:PW:-hunter2}", "leave out the default: `${env:PW}`")]
+        [("hunter2", "LAKE_PASSWORD"), ("${env:PW:-hunter2}", "drop `:-…`, and write `${env:PW}`")]
     {
         let error =
             place.refused(&with(request("stores/lake"), &[("password", password)]), Code::SecretAnswer, expected);
@@ -522,7 +522,7 @@ fn what_a_composition_says_is_taken_or_said_to_be_left() {
     )
     .unwrap_or_else(|e| panic!("{e:?}"));
     let notes = plan.notes.join("\n");
-    for expected in ["`description`", "`profiles`", "`primary_key` is no setting"] {
+    for expected in ["not taken over from the composition: `profiles`,", "`primary_key` is no setting"] {
         assert!(notes.contains(expected), "{expected}: {notes}");
     }
     apply::apply(&place.project(), &plan).unwrap();

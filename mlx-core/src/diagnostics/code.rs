@@ -251,8 +251,8 @@ codes! {
     /// A component needs another one in a version that the catalogue or the project does not have, or needs itself in a
     /// circle. The message says who needs what.
     UnmetComponent = 153, "a component's dependency is not met";
-    /// A file is to be created where the project has one already, or two paths differ in nothing but case. Move the file,
-    /// or choose another name.
+    /// A file is to be created where the project has one already, a project inside another, or two paths differ in nothing but
+    /// case. Move the file, or choose another name or folder.
     Occupied = 154, "a file is in the way";
 
     /// An earlier `mlx update` left conflicts. Resolve them and run `mlx update --continue`, or give the update up with

@@ -210,7 +210,8 @@ impl Map {
         self.entries.iter()
     }
 
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
+    /// The values, to be changed, in the order they were written.
+    pub fn values_mut(&mut self) -> impl Iterator<Item = &mut Node> {
         self.entries.iter_mut().map(|entry| &mut entry.value)
     }
 
