@@ -865,7 +865,7 @@ mod further {
             mistakes::<Numbers>("size: 64\nwait: 1m\nstep: 0\n"),
             [
                 "MLX0022 size 1:7 expected a size such as `512KiB`, `64MiB` or `1GB`, found the integer `64`",
-                "MLX0023 wait 2:7 `60s` is out of range: expected at least 1s and less than 60s",
+                "MLX0023 wait 2:7 `1m` is out of range: expected at least 1s and less than 1m",
                 "MLX0023 step 3:7 zero is out of range: expected any other number",
             ]
         );

@@ -110,19 +110,42 @@ macro_rules! ranged_texts {
             type Number = $type;
             fn number(&self) -> Option<$type> { Some(*self) }
         }
-        impl Limit for $type {
-            fn show(self) -> String {
-                match self.write() {
-                    serde_json::Value::String(text) => text,
-                    other => other.to_string(),
-                }
-            }
-            fn number(self) -> Option<Choice> { None }
-        }
     )+ };
 }
 
 ranged_texts!(ByteSize, Duration);
+
+fn text(value: &impl ConfigValue) -> String {
+    match value.write() {
+        serde_json::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+impl Limit for ByteSize {
+    fn show(self) -> String {
+        text(&self)
+    }
+    fn number(self) -> Option<Choice> {
+        None
+    }
+}
+
+impl Limit for Duration {
+    /// In the largest unit that needs no other beside it: `2h` rather than `7200s`.
+    fn show(self) -> String {
+        let seconds = self.as_secs();
+        let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+        let whole = seconds > 0 && self.subsec_nanos() == 0;
+        match units.into_iter().find(|(each, _)| whole && seconds.is_multiple_of(*each)) {
+            Some((each, unit)) => format!("{}{unit}", seconds / each),
+            None => text(&self),
+        }
+    }
+    fn number(self) -> Option<Choice> {
+        None
+    }
+}
 
 impl<T: Ranged> Ranged for Option<T> {
     type Number = T::Number;
