@@ -4,7 +4,7 @@
 use mlx_core::{
     composition::{EffectiveConfig, OnFailure, Origin, Plan},
     contract,
-    diagnostics::{Code, Diagnostic},
+    diagnostics::{Code, Diagnostic, Severity},
     prelude::*,
     registry::{Registration, Registry},
 };
@@ -604,6 +604,15 @@ fn mistakes_in_the_environment_name_the_variable() {
     assert!(!report.contains("hunter2"), "{report}");
 }
 
+#[test]
+fn a_misspelt_variable_may_mean_a_setting_that_the_file_has() {
+    let error = refused(&yaml(STORES).with_variables(env(&[("MLX__MY_STORE__PROT", "1")])));
+    assert_eq!(error.diagnostics()[0].help[0], "did you mean `port`?");
+    let both = [("MLX__MY_STORE__PROT", "1"), ("MLX__MY_STORE__PORT", "1")];
+    let error = refused(&yaml(STORES).with_variables(env(&both)));
+    assert!(error.diagnostics()[0].help[0].starts_with("the fields are"), "{error:?}");
+}
+
 #[tokio::test]
 async fn a_wrong_secret_from_the_environment_is_not_printed() {
     let composition =
@@ -631,6 +640,54 @@ fn a_variable_that_names_no_plugin_is_a_warning() {
     let at = |name: &str| (Code::UnknownOverride, format!("environment variable {name}"));
     assert_eq!(found, [at("MLX__"), at("MLX__LOCAL"), at("MLX__MYSTORE__PORT")]);
     assert_eq!(plan.warnings()[2].help[0], "did you mean `MLX__MY_STORE__PORT`?");
+}
+
+// ----------------------------------------------------------------------------------------------------------- disabled
+
+#[test]
+fn what_is_disabled_is_checked_and_keeps_nothing_from_starting() {
+    let text = "plugins:
+  - {type: sink, name: local}
+  - {type: store, name: locla, enabled: false}
+  - {type: stroe, name: local, enabled: false}
+  - {type: store, name: remote, id: a, enabled: false, config: {pth: x, port: 0, limits: {runs: many}}}
+  - {type: store, name: remote, id: b, enabled: false, resilience: {timeout: fast}}
+";
+    let composition = yaml(text).with_variables(env(&[("MLX__A__TOKN", "hunter2")]));
+    let plan = resolve(&composition);
+    assert_eq!(plan.steps().len(), 1);
+    let found: Vec<_> = plan.warnings().iter().map(|w| (w.code, w.path.as_deref().unwrap_or_default())).collect();
+    let expected = [
+        (Code::UnknownPlugin, "plugins[1].name"),
+        (Code::UnknownPluginType, "plugins[2].type"),
+        (Code::UnknownField, "plugins[3].config.pth"),
+        (Code::OutOfRange, "plugins[3].config.port"),
+        (Code::WrongType, "plugins[3].config.limits.runs"),
+        (Code::WrongType, "plugins[4].resilience.timeout"),
+        (Code::UnknownField, "plugins[3].config.tokn"),
+    ];
+    assert_eq!(found, expected);
+    let warnings = plan.warnings();
+    assert!(warnings.iter().all(|w| w.severity == Severity::Warning), "{warnings:?}");
+    assert_eq!(warnings[0].help[0], "did you mean `local`?");
+    assert_eq!(warnings[2].help[0], "did you mean `path`?");
+    let help = "`a` is disabled: once it is enabled, this is an error";
+    assert_eq!(warnings[3].help.last().map(String::as_str), Some(help));
+    // Enabled, each is the error that was announced.
+    let error = refused(&yaml(&text.replace("enabled: false", "enabled: true")));
+    let errors: Vec<_> = error.diagnostics().iter().map(|d| (d.code, d.path.as_deref().unwrap_or_default())).collect();
+    assert_eq!(errors, expected[..6]);
+}
+
+#[test]
+fn a_profile_that_enables_a_plugin_is_named() {
+    let composition = yaml(
+        "plugins: [{type: store, name: local, enabled: false, config: {port: 0}}]\nprofiles:\n  live: {plugins: [{id: local, enabled: true, config: {port: 1}}]}\n  test: {plugins: [{type: sink, id: local, name: local, enabled: true}]}\n",
+    );
+    let plan = resolve(&composition);
+    let help = "`local` is disabled; the profile `live` enables it";
+    assert_eq!(plan.warnings()[0].help.last().map(String::as_str), Some(help));
+    assert_eq!(resolve(&composition.with_profile("live").unwrap()).warnings(), []);
 }
 
 // ---------------------------------------------------------------------------------------------------------- overrides

@@ -346,7 +346,7 @@ conflicts:
             (Code::MissingRequirement, 15, 25),
             (Code::Conflict, 16, 25),
             (Code::Cycle, 17, 25),
-            (Code::MissingField, 21, 7),
+            (Code::MissingField, 20, 5),
             (Code::UnknownPluginType, 22, 12),
             (Code::PlannedPluginType, 23, 12),
             (Code::DuplicateId, 24, 25),
@@ -429,6 +429,22 @@ fn a_conflict_with_what_is_not_linked_is_silent_unless_it_is_a_typo() {
     let plan = plugins().resolve(&yaml("plugins: [{type: probe, name: loud}]\nconflicts: [[mlflow, wandb]]")).unwrap();
     let warnings: Vec<_> = plan.warnings().iter().map(|w| (w.code, w.help.clone())).collect();
     assert_eq!(warnings, [(Code::ConflictTypo, vec!["did you mean `databricks`?".to_owned()])]);
+}
+
+#[test]
+fn what_a_disabled_plugin_lacks_is_no_mistake_yet() {
+    for entry in [
+        // No settings, no requirements, and no plugin.
+        "{type: regional, name: site, enabled: false}",
+        "{type: probe, name: top, enabled: false}",
+        "{type: probe, name: snowflake, enabled: false}",
+        "{type: probe, name: base, enabled: false, config: {log: \"${env:ABSENT}\", token: \"${file:/absent}\"}}",
+        "{type: probe, name: base, enabled: false, config: {size: \"${env:DIAL}\", log: \"${of-a-profile}\"}}",
+        "{type: probe, name: base, enabled: false, config: {token: \"${vault:of-a-profile}\"}}",
+    ] {
+        let plan = plugins().resolve(&yaml(&format!("plugins: [{entry}]"))).unwrap();
+        assert_eq!((plan.steps().len(), plan.warnings()), (0, &[][..]), "{entry}");
+    }
 }
 
 #[test]

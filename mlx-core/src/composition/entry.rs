@@ -127,7 +127,13 @@ impl Change {
             (Names::TypeAndId | Names::Id, Some(_)) => cx.field::<Option<Located<String>>>(&mut fields, "name", None),
             _ => cx.field::<Located<String>>(&mut fields, "name", None).map(Some),
         };
-        let config = cx.field::<Option<Node>>(&mut fields, "config", None).flatten();
+        let mut config = cx.field::<Option<Node>>(&mut fields, "config", None).flatten();
+        // What is missing from settings is missing below their key, not in front of the first of them.
+        if let Some(settings) = config.as_mut().filter(|settings| settings.as_map().is_some())
+            && let Some(key) = node.as_map().and_then(|map| map.entry("config")?.key_location.as_ref())
+        {
+            settings.location = Some(key.clone());
+        }
         let enabled = cx.field::<Option<bool>>(&mut fields, "enabled", None).flatten();
         let default = cx.field::<Option<bool>>(&mut fields, "default", None).flatten();
         let on_failure = cx.field::<Option<Located<String>>>(&mut fields, "on_failure", None).flatten();
@@ -182,6 +188,15 @@ impl Change {
         self.id.as_ref().or(self.name.as_ref())
     }
 
+    /// The plugin that is meant, by its type as well where that is given.
+    pub(super) fn label(&self) -> String {
+        let id = self.id().map(|id| id.as_str()).unwrap_or_default();
+        match &self.kind {
+            Some(kind) => format!("{}/{id}", kind.value),
+            None => id.to_owned(),
+        }
+    }
+
     /// Whether it is about an entry.
     pub(super) fn is_of(&self, entry: &PluginEntry) -> bool {
         self.id().is_some_and(|id| id.as_str() == entry.id())
@@ -232,6 +247,13 @@ impl PluginEntry {
     /// The id that the plugin runs under.
     pub fn id(&self) -> &str {
         self.id.as_ref().map_or(self.name.as_str(), |id| id.as_str())
+    }
+
+    /// Notes in a finding about an id that it is the id of this plugin, and the type another one.
+    pub(super) fn of_another_type(&self, finding: Diagnostic) -> Diagnostic {
+        finding
+            .related(format!("the one with this id is `{}/{}`", *self.kind, self.id()), self.kind.location.as_ref())
+            .help("give it the same `type` in both places")
     }
 
     /// Lays a change over the entry: settings and policies key by key, everything else as a whole.

@@ -204,11 +204,12 @@ impl Composition {
 fn no_base(change: &Change, base: &[PluginEntry]) -> Diagnostic {
     let id = change.id().map(|id| id.value.as_str()).unwrap_or_default();
     let ids = || base.iter().map(PluginEntry::id);
+    let message = format!("missing field `name`: the base has no plugin `{}` to change", change.label());
     let mut diagnostic =
-        Diagnostic::error(Code::MissingField, format!("missing field `name`: the base has no plugin `{id}` to change"))
-            .at(change.location.as_ref())
-            .in_path(&change.path);
-    if let Some(near) = crate::diagnostics::nearest(id, ids()) {
+        Diagnostic::error(Code::MissingField, message).at(change.location.as_ref()).in_path(&change.path);
+    if let Some(other) = base.iter().find(|entry| entry.id() == id) {
+        diagnostic = other.of_another_type(diagnostic);
+    } else if let Some(near) = crate::diagnostics::nearest(id, ids()) {
         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
     }
     diagnostic.help(format!("the plugins of the base are {}", crate::diagnostics::listing(ids())))

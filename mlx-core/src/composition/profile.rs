@@ -43,6 +43,11 @@ impl Profile {
         profile
     }
 
+    /// Whether it enables a plugin.
+    fn enables(&self, entry: &PluginEntry) -> bool {
+        self.plugins.iter().any(|change| change.enabled == Some(true) && change.is_of(entry))
+    }
+
     /// Puts the changes of another profile of the same name behind these.
     pub(super) fn append(&mut self, other: Profile) {
         for change in other.plugins {
@@ -56,6 +61,11 @@ impl Profile {
 }
 
 impl Composition {
+    /// The profiles that enable a plugin.
+    pub(super) fn enabled_by(&self, entry: &PluginEntry) -> impl Iterator<Item = &str> {
+        self.profiles.iter().filter(move |(_, profile)| profile.enables(entry)).map(|(name, _)| name.as_str())
+    }
+
     /// Applies a profile: what it says of a plugin is laid over the plugin's entry, settings key by key, and plugins and
     /// variables that the composition does not have are added. Of several profiles, a later one is laid over the
     /// earlier ones.
@@ -81,7 +91,7 @@ impl Composition {
         self.definitions.merge(profile.variables);
         let mut found = Vec::new();
         for change in profile.plugins {
-            if let Err(diagnostic) = self.change(change, |id| format!("the profile `{name}` changes `{id}`")) {
+            if let Err(diagnostic) = self.change(change, name) {
                 found.push(*diagnostic);
             }
         }
@@ -91,12 +101,8 @@ impl Composition {
         }
     }
 
-    /// Lays a change over the entry that it is about, or adds it.
-    pub(super) fn change(
-        &mut self,
-        change: Change,
-        doing: impl FnOnce(&str) -> String,
-    ) -> std::result::Result<(), Box<Diagnostic>> {
+    /// Lays a change of a profile over the entry that it is about, or adds it.
+    fn change(&mut self, change: Change, profile: &str) -> std::result::Result<(), Box<Diagnostic>> {
         let count = self.plugins.iter().filter(|entry| change.is_of(entry)).count();
         let refused = |change: &Change, message: String| {
             let place = change.id().and_then(|id| id.location.as_ref());
@@ -110,9 +116,13 @@ impl Composition {
                 Err(change) => {
                     let id = id(&change);
                     let ids = || self.plugins.iter().map(PluginEntry::id);
-                    let mut diagnostic =
-                        refused(&change, format!("{}, which the composition does not have", doing(&id)));
-                    if let Some(near) = nearest(&id, ids()) {
+                    let what = change.label();
+                    let message =
+                        format!("the profile `{profile}` changes `{what}`, which the composition does not have");
+                    let mut diagnostic = refused(&change, message);
+                    if let Some(other) = self.plugins.iter().find(|entry| entry.id() == id) {
+                        diagnostic = other.of_another_type(diagnostic);
+                    } else if let Some(near) = nearest(&id, ids()) {
                         diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
                     }
                     let missing = if change.kind.is_none() { "type: …" } else { "name: …" };

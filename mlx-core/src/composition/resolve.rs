@@ -9,8 +9,8 @@ use super::{
     variables,
 };
 use crate::{
-    config::{Awaited, ConfigValue, Reader},
-    diagnostics::{Code, Diagnostic, Error, Result, listing, nearest},
+    config::{Awaited, ConfigValue, Outline, Reader},
+    diagnostics::{Code, Diagnostic, Error, Result, Severity, listing, nearest},
     graph::Graph,
     plugin::{PluginMetadata, Requirement, Resources},
     registry::{Checked, Registration, Registry},
@@ -25,6 +25,9 @@ use std::{
 impl Registry {
     /// Checks a composition against the plugins of this program, and puts them in order. Nothing is started. Where the
     /// plugins say that they need more than [this machine](Machine::current) has, the plan says so in a warning.
+    ///
+    /// Entries that are disabled are checked as well: what is wrong with them, other than that something is missing, is
+    /// among the plan's warnings.
     ///
     /// Over the settings of the composition are laid, in this order, those of environment variables
     /// (`MLX__PLUGIN__FIELD`) and those of [`Composition::with_override`].
@@ -46,9 +49,11 @@ impl Registry {
     fn resolve_with(&self, composition: &Composition, machine: impl FnOnce() -> Machine) -> Result<Plan> {
         let layered = composition.layered(self);
         let mut resolver = Resolver::new(self, &layered);
+        let misplaced = resolver.misplaced();
         resolver.plugins();
         resolver.precedence();
-        resolver.settings();
+        resolver.settings(&misplaced);
+        resolver.disabled();
         resolver.cardinality();
         resolver.conflicts();
         let graph = resolver.requirements();
@@ -117,18 +122,37 @@ impl<'c> Resolver<'c> {
         }
     }
 
+    /// Says of settings that stand beside `config` where they belong: reading an entry, it was not known which there are.
+    /// Returns the paths that they would have.
+    fn misplaced(&mut self) -> HashSet<String> {
+        let mut paths = HashSet::new();
+        for finding in self.found.iter_mut().filter(|finding| finding.code == Code::UnknownField) {
+            let (Some((of, key)), Some(at)) =
+                (finding.path.as_deref().and_then(|p| p.rsplit_once('.')), &finding.location)
+            else {
+                continue;
+            };
+            let is_of = |entry: &&PluginEntry| {
+                entry.path == of && entry.location.as_ref().is_some_and(|entry| entry.source.name() == at.source.name())
+            };
+            let Some(entry) = self.composition.plugins().iter().find(is_of) else { continue };
+            let schema = self.registry.schema(&entry.kind, &entry.name);
+            if schema.is_some_and(|schema| Outline::of(schema).properties().contains(&key)) {
+                let line = at.source.line(at.line).unwrap_or_default().trim_start();
+                let block = line.strip_prefix(key).is_some_and(|rest| rest.starts_with(':'));
+                let what = if block { "indent it below `config:`" } else { "move it into `config`" };
+                finding.help = vec![format!("`{key}` is a setting of `{}`: {what}", entry.name.as_str())];
+                paths.insert(format!("{of}.config.{key}"));
+            }
+        }
+        paths
+    }
+
     /// Finds the plugins, and reads their settings.
     pub(super) fn plugins(&mut self) {
         for entry in self.composition.plugins().iter().filter(|entry| entry.enabled) {
             let Some(registration) = self.registry.get(&entry.kind, &entry.name) else {
-                let (diagnostic, at, field) = match self.registry.kind(&entry.kind) {
-                    Some(_) => (self.registry.unknown_plugin(&entry.kind, &entry.name), &entry.name.location, "name"),
-                    None => (self.registry.unknown_kind(&entry.kind), &entry.kind.location, "type"),
-                };
-                // That a name is empty has been said.
-                if !entry.name.trim().is_empty() {
-                    self.found.push(diagnostic.at(at.as_ref()).in_path(format!("{}.{field}", entry.path)));
-                }
+                self.found.extend(unknown(self.registry, entry));
                 self.unresolved.push(entry);
                 continue;
             };
@@ -159,10 +183,14 @@ impl<'c> Resolver<'c> {
         self.look_up();
     }
 
-    /// Reports what is wrong with the settings and the machine of those that are to run.
-    fn settings(&mut self) {
+    /// Reports what is wrong with the settings and the machine of those that are to run. What is only `misplaced` is not
+    /// reported as missing too.
+    fn settings(&mut self, misplaced: &HashSet<String>) {
+        let elsewhere = |finding: &Diagnostic| {
+            finding.code == Code::MissingField && finding.path.as_ref().is_some_and(|path| misplaced.contains(path))
+        };
         for candidate in &mut self.candidates {
-            self.found.append(&mut candidate.checked.diagnostics);
+            self.found.extend(candidate.checked.diagnostics.drain(..).filter(|finding| !elsewhere(finding)));
         }
         for candidate in &self.candidates {
             let metadata = candidate.metadata();
@@ -177,6 +205,36 @@ impl<'c> Resolver<'c> {
                     .in_path(&candidate.entry.path)
                     .help(format!("it runs on {}", listing(metadata.platforms.iter().copied()))),
                 );
+            }
+        }
+    }
+
+    /// Checks what the entries that are disabled say, so that a mistake there is not first seen when one is enabled. It
+    /// keeps nothing from starting. Such an entry may be unfinished, and its plugin need not be linked: what is missing is
+    /// no mistake yet.
+    fn disabled(&mut self) {
+        let variables = variables::Unset(self.composition.variables.as_ref());
+        for entry in self.composition.plugins().iter().filter(|entry| !entry.enabled) {
+            let mut found = Vec::new();
+            if let Some(registration) = self.registry.get(&entry.kind, &entry.name) {
+                found = registration.check(&entry.config, &variables, &entry.path).diagnostics;
+                policies(entry, &variables, registration.metadata(), &mut found);
+                found.retain(|diagnostic| !is_missing(diagnostic, entry));
+            } else if self.registry.kind(&entry.kind).is_none()
+                || self.registry.similar(&entry.kind, &entry.name).is_some()
+            {
+                found.extend(unknown(self.registry, entry));
+            }
+            let profiles: Vec<&str> = self.composition.enabled_by(entry).collect();
+            for mut diagnostic in found {
+                let then = match &profiles[..] {
+                    [] if diagnostic.is_error() => ": once it is enabled, this is an error".to_owned(),
+                    [] => String::new(),
+                    [profile] => format!("; the profile `{profile}` enables it"),
+                    several => format!("; the profiles {} enable it", listing(several.iter().copied())),
+                };
+                diagnostic.severity = Severity::Warning;
+                self.found.push(diagnostic.help(format!("`{}` is disabled{then}", entry.id())));
             }
         }
     }
@@ -469,6 +527,28 @@ impl<'c> Resolver<'c> {
             [_] => "a plugin cannot resolve a secret of its own: take it from `${env:…}` or `${file:…}`",
             _ => "one of the plugins has to do without the other: make the requirement `optional`, or remove a plugin",
         })
+    }
+}
+
+/// A finding that the plugin of an entry is not known, or nothing where it has no name, which has been said.
+fn unknown(registry: &Registry, entry: &PluginEntry) -> Option<Diagnostic> {
+    let (diagnostic, at, field) = match registry.kind(&entry.kind) {
+        Some(_) => (registry.unknown_plugin(&entry.kind, &entry.name), &entry.name.location, "name"),
+        None => (registry.unknown_kind(&entry.kind), &entry.kind.location, "type"),
+    };
+    let diagnostic = diagnostic.at(at.as_ref()).in_path(format!("{}.{field}", entry.path));
+    (!entry.name.trim().is_empty()).then_some(diagnostic)
+}
+
+/// Whether a finding about an entry's settings is that something is not there, or may come from that: what is wrong with
+/// the settings as a whole.
+fn is_missing(diagnostic: &Diagnostic, entry: &PluginEntry) -> bool {
+    match diagnostic.code {
+        Code::MissingField | Code::MissingVariable | Code::MissingFile | Code::UnknownVariable => true,
+        Code::InvalidValue => {
+            diagnostic.path.as_ref().is_none_or(|path| path.strip_prefix(&entry.path) == Some(".config"))
+        }
+        _ => false,
     }
 }
 

@@ -74,6 +74,27 @@ impl Variables for Scope {
     }
 }
 
+/// The variables of a composition without environment and files: what is said of a text does not depend on the machine.
+pub(super) struct Unset<'v>(pub(super) &'v dyn Variables);
+
+impl Variables for Unset<'_> {
+    fn env(&self, _: &str) -> Option<String> {
+        None
+    }
+
+    fn file(&self, _: &Path) -> std::io::Result<String> {
+        Err(std::io::ErrorKind::NotFound.into())
+    }
+
+    fn definition(&self, name: &str) -> Option<&Definition> {
+        self.0.definition(name)
+    }
+
+    fn defined(&self) -> Vec<&str> {
+        self.0.defined()
+    }
+}
+
 /// A variable whose text is not complete yet.
 struct Open<'m> {
     name: &'m str,

@@ -2,7 +2,7 @@
 
 use super::{Bounds, Choice, ConfigValue, Field, Length, Limit, Meta, Pattern, REDACTED, Ranged, Text};
 use crate::{
-    diagnostics::{Code, Diagnostic, Location, listing, nearest, quoted},
+    diagnostics::{Code, Diagnostic, Location, SourceKind, listing, nearest, quoted},
     value::{Map, Node, Reference, Template, TemplateError, Value, Variables},
 };
 use std::{
@@ -731,11 +731,14 @@ impl<'a> Reader<'a> {
 
     #[inline(never)]
     fn unread(&mut self, fields: &Fields<'_>, known: &[&'static str]) {
+        let laid_over = |at: &Option<Location>| at.as_ref().is_some_and(|at| at.source.kind() != SourceKind::Text);
         for entry in fields.unread() {
+            // What is laid over a file may be meant for a field that the file has.
+            let over = laid_over(&entry.key_location);
             let diagnostic = Diagnostic::error(Code::UnknownField, format!("unknown field {}", quoted(&entry.key)))
                 .at(entry.key_location.as_ref().or(entry.value.location.as_ref()));
-            let absent = known.iter().copied().filter(|name| fields.map.get(name).is_none());
-            let diagnostic = match nearest(&entry.key, absent) {
+            let free = |name: &&str| fields.map.get(name).is_none_or(|given| over && !laid_over(&given.location));
+            let diagnostic = match nearest(&entry.key, known.iter().copied().filter(free)) {
                 Some(name) => diagnostic.help(format!("did you mean `{name}`?")),
                 None => diagnostic,
             };

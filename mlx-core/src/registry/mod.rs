@@ -241,12 +241,21 @@ impl Registry {
         diagnostic.help(format!("the plugin types are {}", listing(self.contents.kinds.keys().copied())))
     }
 
+    fn names_of(&self, kind: &str) -> impl Iterator<Item = &'static str> {
+        self.iter().map(|r| r.metadata()).filter(move |m| m.kind.name == kind).map(|m| m.name)
+    }
+
+    /// The name of a plugin of the type that a misspelt one may stand for.
+    pub(crate) fn similar(&self, kind: &str, name: &str) -> Option<&'static str> {
+        nearest(name, self.names_of(kind))
+    }
+
     /// A finding that no plugin of the type has this name, with what might have been meant.
     pub(crate) fn unknown_plugin(&self, kind: &str, name: &str) -> Diagnostic {
         let mut diagnostic =
             Diagnostic::error(Code::UnknownPlugin, format!("no plugin of type `{kind}` is named {}", quoted(name)));
-        let of_type = || self.iter().map(|r| r.metadata()).filter(|m| m.kind.name == kind).map(|m| m.name);
-        if let Some(near) = nearest(name, of_type()) {
+        let of_type = || self.names_of(kind);
+        if let Some(near) = self.similar(kind, name) {
             diagnostic = diagnostic.help(format!("did you mean `{near}`?"));
         } else if let Some(other) = self.named(name).next() {
             diagnostic = diagnostic.help(format!("there is a `{name}` of type `{}`", other.metadata().kind.name));

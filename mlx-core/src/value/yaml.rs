@@ -304,6 +304,7 @@ fn malformed(source: &Source, mut at: Location, info: &str) -> Diagnostic {
         at.column = column_of(line, unknown_escape).unwrap_or(at.column);
     }
     let rest = || line.chars().skip(at.column as usize - 1);
+    let item = rest().take(2).eq("- ".chars());
     let quote = match rest().next() {
         Some('\'') => '\'',
         _ => '"',
@@ -347,7 +348,11 @@ fn malformed(source: &Source, mut at: Location, info: &str) -> Diagnostic {
         ),
         "while parsing a block collection, did not find expected '-' indicator" => (
             "this line does not belong to the list above it".to_owned(),
-            "begin it with `- `, or indent it like the first key after the `-`".to_owned(),
+            match item {
+                true => "indent its `-` like those of the list above",
+                false => "begin it with `- `, or indent it like the first key after the `-`",
+            }
+            .to_owned(),
         ),
         "while parsing a node, did not find expected node content" => (
             "a value is expected here".to_owned(),
