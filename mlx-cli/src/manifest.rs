@@ -183,9 +183,8 @@ fn release_from(path: &ProjectPath, text: &str, keys: &[&str], name: &str) -> Re
     if let Some(header) = item.as_table().filter(|table| !table.is_dotted()).and_then(Table::span) {
         lines.push(file.line(header.start).start..file.line(header.end).end);
         // Of the empty lines around it, those before go.
-        let before = text[..file.line(header.start).start].trim_end_matches(['\n', '\r']).len();
-        let first = file.line(before.saturating_sub(1)).end;
-        lines.push(first..file.line(header.start).start);
+        let line = file.line(header.start).start;
+        lines.push(file.gap_above(line)..line);
     }
     lines.sort_by_key(|line| line.start);
     lines.dedup();
@@ -298,10 +297,8 @@ pub(crate) fn without_empty_tables(path: &ProjectPath, mut text: String, base: &
         let is_new = find(had.as_table(), keys).is_none();
         let Some(header) = empty.and_then(Table::span).filter(|_| is_new) else { continue };
         let file = File { path, source: &source, text: &text, root: document.as_table() };
-        let line = file.line(header.start);
-        let before = text[..line.start].trim_end_matches(['\n', '\r']).len();
-        let gap =
-            file.line(before.saturating_sub(1)).end..file.line(header.end.saturating_sub(1).max(header.start)).end;
+        let gap = file.gap_above(file.line(header.start).start)
+            ..file.line(header.end.saturating_sub(1).max(header.start)).end;
         text.replace_range(gap, "");
     }
     Ok(text)
@@ -650,6 +647,14 @@ impl File<'_> {
             at = previous;
         }
         at
+    }
+
+    /// Where the empty lines above a line begin.
+    fn gap_above(&self, line: usize) -> usize {
+        match self.text[..line].trim_end_matches(['\n', '\r']).len() {
+            0 => 0,
+            end => self.line(end - 1).end,
+        }
     }
 
     /// The line of a position, its ending included.
@@ -1074,6 +1079,7 @@ mod tests {
                 "[dependencies]\n\n[dependencies.axum] # h\nversion = \"1\"\n# end\n\n[x]\n",
                 "[dependencies]\n# end\n\n[x]\n",
             ),
+            ("[dependencies.axum]\nversion = \"1\"\n[x]\n", "[x]\n"),
             ("dependencies = { axum = \"1\", b = \"1\" }", "dependencies = { b = \"1\" }"),
             ("dependencies = { b = \"1\", axum = \"1\" }", "dependencies = { b = \"1\" }"),
             ("dependencies = { axum = \"1\" }", "dependencies = { }"),
@@ -1081,6 +1087,44 @@ mod tests {
             let released = release(&path(), before, Section::Normal, "axum").unwrap();
             assert_eq!(released.as_deref(), Some(after));
             assert_eq!(release(&path(), after, Section::Normal, "axum").unwrap(), None);
+        }
+    }
+
+    #[test]
+    fn a_declaration_for_all_packages_is_found_and_released() {
+        for (before, line, after) in [
+            (
+                "[workspace]\n[workspace.dependencies]\na = \"1\"\n  axum = { path = \"x\" } # web\r\n",
+                Some("axum = { path = \"x\" } # web"),
+                Some("[workspace]\n[workspace.dependencies]\na = \"1\"\n"),
+            ),
+            (
+                "[workspace]\ndependencies.axum = \"0.8\"\n[x]\n",
+                Some("dependencies.axum = \"0.8\""),
+                Some("[workspace]\n[x]\n"),
+            ),
+            (
+                "[workspace.dependencies]\naxum = { version = \"1\", features = [\n\"x\",\n] }\n",
+                None,
+                Some("[workspace.dependencies]\n"),
+            ),
+            ("[workspace.dependencies.axum]\nversion = \"1\"\n", None, Some("")),
+            ("[dependencies]\naxum = \"0.8\"\n", None, None),
+            ("workspace = 1\n", None, None),
+        ] {
+            assert_eq!(declaration(&path(), before, "axum").unwrap().as_deref(), line, "{before}");
+            assert_eq!(release_declaration(&path(), before, "axum").unwrap().as_deref(), after, "{before}");
+        }
+        let bare = "[workspace]\n\n[dependencies]\n";
+        let with = "[workspace]\n\n[dependencies]\n\n[workspace.dependencies]\n".to_owned();
+        assert_eq!(without_empty_tables(&path(), with.clone(), bare).unwrap(), bare);
+        assert_eq!(without_empty_tables(&path(), with.clone(), &with).unwrap(), with);
+        assert_eq!(without_empty_tables(&path(), "[dependencies]\n[x]\n".to_owned(), "").unwrap(), "[x]\n");
+        for (members, outside) in
+            [("", false), ("\"crates/*\", \"a\"", false), ("\"../b\"", true), ("\"/b\"", true), ("\"C:/b\"", true)]
+        {
+            let text = format!("[workspace]\nmembers = [{members}]\n");
+            assert_eq!(has_members_outside(&path(), &text).unwrap(), outside, "{members}");
         }
     }
 
