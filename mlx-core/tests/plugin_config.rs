@@ -876,6 +876,43 @@ mod further {
     }
 
     #[test]
+    fn the_ends_of_a_range_are_written_as_in_a_file() {
+        #[derive(PluginConfig, Debug)]
+        struct Pauses {
+            #[config(default = "10s", range("1s"..="1h"))]
+            short: Duration,
+            #[config(range(..Duration::from_secs(60)))]
+            long: Option<Duration>,
+            #[config(default = ByteSize::kib(64), range("1KiB".."1MiB"))]
+            size: ByteSize,
+            #[config(range("1B"..))]
+            hidden: Option<Secret<ByteSize>>,
+            #[config(default = Duration::from_secs(0), range(..=longest()))]
+            most: Duration,
+        }
+        fn longest() -> Duration {
+            Duration::from_secs(5)
+        }
+        #[derive(PluginConfig, Debug)]
+        struct Wait(#[config(range("1s"..))] Duration);
+
+        let value: Pauses = read("long: 59s\nhidden: 1B\n").unwrap();
+        let written = json!({"short": "10s", "long": "59s", "size": "64KiB", "hidden": "[redacted]", "most": "0s"});
+        assert_eq!(value.write(), written);
+        assert_eq!(
+            mistakes::<Pauses>("short: 999ms\nlong: 1m\nsize: 1MiB\nmost: 6s\n"),
+            [
+                "MLX0023 short 1:8 `999ms` is out of range: expected 1s to 1h",
+                "MLX0023 long 2:7 `1m` is out of range: expected less than 1m",
+                "MLX0023 size 3:7 `1MiB` is out of range: expected at least 1KiB and less than 1MiB",
+                "MLX0023 most 4:7 `6s` is out of range: expected at most 5s",
+            ]
+        );
+        assert_eq!(mistakes::<Wait>("1ms"), ["MLX0023 . 1:1 `1ms` is out of range: expected at least 1s"]);
+        assert_eq!(schema::<Wait>()["pattern"], schema::<Pauses>()["properties"]["short"]["pattern"]);
+    }
+
+    #[test]
     fn a_plugin_whose_pattern_is_wrong_is_told_so() {
         #[derive(PluginConfig, Debug)]
         struct Wrong {

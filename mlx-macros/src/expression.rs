@@ -3,12 +3,14 @@
 //! Only a number or a text that is written out says something to the macros. Any other expression is copied as it
 //! stands; where it might be none, in a macro call: the compiler parses it there, and says once what is wrong with it.
 
-use proc_macro2::{Delimiter, Group, Span, TokenStream, TokenTree};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Delimiter, Group, TokenStream, TokenTree};
+use quote::{ToTokens, quote};
 use syn::{
-    Expr, ExprLit, ExprUnary, Ident, Lit, Path, Result, Token, UnOp, parenthesized,
-    parse::{ParseStream, discouraged::Speculative},
+    Expr, ExprLit, ExprUnary, Ident, Lit, LitInt, Path, Result, Token, UnOp, parenthesized,
+    parse::{ParseStream, Parser, discouraged::Speculative},
 };
+
+use crate::spans;
 
 /// The expression up to the next comma, or to the end.
 pub(crate) fn parse(input: ParseStream<'_>) -> Result<Expr> {
@@ -26,13 +28,7 @@ pub(crate) fn parse(input: ParseStream<'_>) -> Result<Expr> {
         return until_comma(input).map(Expr::Verbatim);
     }
     let tokens = until_comma(input)?;
-    // It stands where the expression stands, from the first token to the last.
-    let first = tokens.clone().into_iter().next().map_or_else(Span::call_site, |token| token.span());
-    let last = tokens.clone().into_iter().last().map_or(first, |token| token.span());
-    let path = quote_spanned!(Span::call_site().located_at(first)=> __mlx::__private::expression!);
-    let mut group = Group::new(Delimiter::Parenthesis, tokens);
-    group.set_span(Span::call_site().located_at(last));
-    Ok(Expr::Verbatim(quote!(#path #group)))
+    Ok(Expr::Verbatim(spans::call(quote!(__mlx::__private::expression!), tokens.clone(), tokens)))
 }
 
 /// With its sign.
@@ -139,6 +135,21 @@ pub(crate) fn number(expression: &Expr) -> Option<f64> {
     }
 }
 
+/// The names of `path::to::Type::constructor(1)`, where nothing but a number stands in the parentheses.
+pub(crate) fn constructor(expression: &Expr) -> Option<(Ident, Ident)> {
+    let parser = |input: ParseStream<'_>| {
+        let path = Path::parse_mod_style(input)?;
+        let argument;
+        parenthesized!(argument in input);
+        argument.parse::<LitInt>()?;
+        Ok(path)
+    };
+    let path = parser.parse2(expression.to_token_stream()).ok()?;
+    let mut names = path.segments.into_iter().rev().map(|segment| segment.ident);
+    let constructor = names.next()?;
+    Some((names.next()?, constructor))
+}
+
 /// The value of an integer written out, with its sign.
 pub(crate) fn integer(expression: &Expr) -> Option<i128> {
     match expression {
@@ -197,6 +208,20 @@ mod tests {
             parsed("a() range(1..)"),
             ("__mlx::__private::expression!(a())".to_owned(), "range (1 ..)".to_owned())
         );
+    }
+
+    #[test]
+    fn a_constructor_of_a_number_is_known() {
+        let names = |text: &str| {
+            let expression = parse.parse_str(text).expect("an expression");
+            constructor(&expression).map(|(ty, name)| format!("{ty} {name}"))
+        };
+        assert_eq!(names("Duration::from_secs(60)").as_deref(), Some("Duration from_secs"));
+        assert_eq!(names("std::time::Duration::from_secs(60)").as_deref(), Some("Duration from_secs"));
+        for other in ["Duration::from_secs(MOST)", "Duration::from_secs(1) * 2", "Duration::MAX", "from_secs(1)", "60"]
+        {
+            assert_eq!(names(other), None, "{other}");
+        }
     }
 
     #[test]

@@ -347,6 +347,31 @@ pub const fn assert_avoidable(optional: bool) {
     );
 }
 
+/// Refuses, while compiling, a range of durations in nanoseconds, or of sizes in bytes, that nothing is in.
+#[track_caller]
+pub const fn assert_not_empty(min: u128, max: u128, exclusive: bool) {
+    assert!(min < max || (min == max && !exclusive), "the range is empty: no value is right");
+}
+
+/// Refuses, while compiling, a default that no file could say. An empty range is refused as such.
+#[track_caller]
+pub const fn assert_within(default: u128, min: Option<u128>, max: Option<u128>, exclusive: bool) {
+    if let (Some(min), Some(max)) = (min, max)
+        && (min > max || (exclusive && min == max))
+    {
+        return;
+    }
+    let above = match min {
+        Some(min) => default >= min,
+        None => true,
+    };
+    let below = match max {
+        Some(max) => default < max || (default == max && !exclusive),
+        None => true,
+    };
+    assert!(above && below, "the default is outside the range");
+}
+
 /// A text put together in a constant; what does not fit is cut off.
 pub(super) struct Message {
     bytes: [u8; 512],

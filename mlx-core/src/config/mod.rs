@@ -21,8 +21,8 @@ pub use bounds::{Bounds, Length, Limit, Ranged};
 pub use byte_size::{ByteSize, ParseByteSizeError};
 pub use located::Located;
 pub use meta::{
-    Choice, Content, Field, Limits, Meta, More, Shape, Variant, assert_avoidable, assert_disjoint, assert_overridable,
-    assert_public, assert_shown, assert_undeclared,
+    Choice, Content, Field, Limits, Meta, More, Shape, Variant, assert_avoidable, assert_disjoint, assert_not_empty,
+    assert_overridable, assert_public, assert_shown, assert_undeclared, assert_within,
 };
 pub(crate) use outline::Outline;
 pub use pattern::{Pattern, Text};
@@ -93,6 +93,27 @@ pub trait DefaultValue: ConfigValue {
 
     /// The value as JSON.
     fn default_json() -> serde_json::Value;
+}
+
+/// A type whose default may be a text: `#[config(default = "…")]`.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "a text is no default of a `{Self}`",
+    label = "not a `{Self}`",
+    note = "write an expression of that type; of an enum, its variant: `{Self}::Name`"
+)]
+pub trait TextDefault: Sized {
+    fn of(text: &'static str) -> Self;
+}
+
+#[diagnostic::do_not_recommend]
+impl<T> TextDefault for T
+where
+    &'static str: Into<T>,
+{
+    fn of(text: &'static str) -> T {
+        text.into()
+    }
 }
 
 /// Says of a reference what is true of its type. A derived implementation may be bound by it where a bound of the

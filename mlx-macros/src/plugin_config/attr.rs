@@ -2,7 +2,8 @@
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use syn::{
-    Attribute, DeriveInput, Expr, Ident, Lit, LitStr, Member, Meta, Path, Token, Type, bracketed,
+    Attribute, DeriveInput, Expr, ExprLit, GenericArgument, Ident, Lit, LitStr, Member, Meta, Path, PathArguments,
+    Token, Type, bracketed,
     ext::IdentExt,
     meta::ParseNestedMeta,
     parenthesized,
@@ -115,10 +116,57 @@ pub(super) enum OneOf {
 }
 
 impl Range {
-    /// Whether its ends are numbers written out.
+    /// Whether its ends are numbers or texts written out.
     pub(super) fn is_literal(&self) -> bool {
-        let is_literal = |end: &Option<Expr>| end.as_ref().is_none_or(|end| number(end).is_some());
+        let is_literal =
+            |end: &Option<Expr>| end.as_ref().is_none_or(|end| number(end).is_some() || matches!(end, Expr::Lit(_)));
         is_literal(&self.min) && is_literal(&self.max)
+    }
+}
+
+/// A type of numbers with a unit, which a file writes as texts.
+#[derive(Clone, Copy)]
+pub(super) enum Quantity {
+    Duration,
+    ByteSize,
+}
+
+impl Quantity {
+    pub(super) fn of(ty: &Type) -> Option<Quantity> {
+        let Type::Path(path) = ty else { return None };
+        let name = &path.path.segments.last()?.ident;
+        match () {
+            () if name == "Duration" => Some(Quantity::Duration),
+            () if name == "ByteSize" => Some(Quantity::ByteSize),
+            () => None,
+        }
+    }
+
+    /// What the range of a type is of: also of what may be absent or hidden.
+    fn ranged(ty: &Type) -> Option<Quantity> {
+        let Type::Path(path) = ty else { return None };
+        let last = path.path.segments.last()?;
+        match &last.arguments {
+            PathArguments::AngleBracketed(arguments) if last.ident == "Option" || last.ident == "Secret" => {
+                match arguments.args.first()? {
+                    GenericArgument::Type(inner) => Quantity::ranged(inner),
+                    _ => None,
+                }
+            }
+            _ => Quantity::of(ty),
+        }
+    }
+
+    /// Whether an expression is one of which a constant can be made: what a file would say, or a constructor.
+    pub(super) fn is_constant(self, expression: &Expr) -> bool {
+        let (ty, constructors): (_, &[_]) = match self {
+            Quantity::Duration => ("Duration", &["from_nanos", "from_micros", "from_millis", "from_secs"]),
+            Quantity::ByteSize => ("ByteSize", &["new", "kib", "mib", "gib", "tib"]),
+        };
+        matches!(expression, Expr::Lit(ExprLit { lit: Lit::Str(_), .. }))
+            || expression::constructor(expression).is_some_and(|(found, constructor)| {
+                found == ty && constructors.iter().any(|known| constructor == known)
+            })
     }
 }
 
@@ -300,6 +348,11 @@ impl<'a> Field<'a> {
     /// Whether the fields of its type are laid flat, and by which attribute.
     pub(super) fn inherits(&self) -> Option<&Attr<()>> {
         self.extends.as_ref().or(self.flatten.as_ref())
+    }
+
+    /// What its range is of, if a file writes that as a text.
+    pub(super) fn quantity(&self) -> Option<Quantity> {
+        if self.serde.is_some() { None } else { Quantity::ranged(self.ty) }
     }
 
     /// Its names in the file, the first of which is its own.

@@ -58,12 +58,15 @@ use syn::{
     Expr, ExprLit, GenericParam, Generics, Lifetime, LifetimeParam, Lit, Type, TypeParam, parse_quote, spanned::Spanned,
 };
 
-use super::attr::{self, Attr, Container, Data, Field, Name, OneOf, Range, Shape, Variant};
-use crate::{expression, spans::located};
+use super::attr::{self, Attr, Container, Data, Field, Name, OneOf, Quantity, Range, Shape, Variant};
+use crate::{
+    expression,
+    spans::{call, located},
+};
 
 pub(super) fn expand(container: &Container<'_>) -> TokenStream {
     let bounds = Bounds::new(container);
-    let mut writer = Writer { container, defaults: Vec::new(), assertions: Vec::new() };
+    let mut writer = Writer { container, defaults: Vec::new(), constants: Vec::new(), assertions: Vec::new() };
     let (implementations, meta) = match &container.data {
         Data::Struct(fields) => expand_struct(&mut writer, &bounds, fields),
         Data::Tuple(fields) => expand_newtype(&mut writer, &bounds, fields),
@@ -72,16 +75,16 @@ pub(super) fn expand(container: &Container<'_>) -> TokenStream {
         Data::Union(_) => return TokenStream::new(),
     };
     let adaptors = adaptors(container, &bounds, &meta);
-    let Writer { defaults, assertions, .. } = writer;
+    let Writer { defaults, constants, assertions, .. } = writer;
     let defaults = (!defaults.is_empty()).then(|| {
         let name = &container.input.ident;
         let (generics, arguments, clause) = bounds.value();
         quote!(impl #generics #name #arguments #clause { #(#defaults)* })
     });
-    wrap(container, quote!(#defaults #(const _: () = #assertions;)* #implementations #adaptors))
+    wrap(container, quote!(#(#constants)* #defaults #(const _: () = #assertions;)* #implementations #adaptors))
 }
 
-/// The scope of everything that is written: the only name it adds is `__mlx`.
+/// The scope of everything that is written: the names it adds are `__mlx`, and `__MLX_VALUE_0` and so on.
 pub(super) fn wrap(container: &Container<'_>, items: TokenStream) -> TokenStream {
     let krate = match &container.krate {
         Some(path) => path.value.to_token_stream(),
@@ -149,8 +152,18 @@ struct Writer<'a> {
     container: &'a Container<'a>,
     /// The functions that make the defaults.
     defaults: Vec<TokenStream>,
+    /// Values that are made while compiling, and what has to hold of them.
+    constants: Vec<TokenStream>,
     /// What has to hold of inherited fields.
     assertions: Vec<TokenStream>,
+}
+
+/// The constants that are made of what a field says of a duration or a size.
+#[derive(Default)]
+struct Constants {
+    default: Option<Ident>,
+    min: Option<Ident>,
+    max: Option<Ident>,
 }
 
 /// The fields of a struct or of a variant.
@@ -266,7 +279,9 @@ fn expand_newtype(writer: &mut Writer<'_>, bounds: &Bounds, fields: &[Field<'_>]
     };
     let write = types.write(&quote!(&self.0));
     let meta = writer.setting_meta(field, &types, None);
-    let checks = writer.checks(field, &types, &format_ident!("__field0"), &quote!(__mlx::config::Place::of(__node)));
+    let constants = writer.constants(field);
+    let place = quote!(__mlx::config::Place::of(__node));
+    let checks = writer.checks(field, &types, &constants, &format_ident!("__field0"), &place);
     let validate = writer.validate(&quote!(__mlx::config::Place::of(__node)));
     let (optional, secret) = types.kind();
     let default = by_default(ident, bounds);
@@ -595,7 +610,8 @@ impl Writer<'_> {
         let key = &field.name.text;
         let variable = variable(index);
         let types = FieldType::of(field);
-        let default = self.default(field);
+        let constants = self.constants(field);
+        let default = self.default(field, &constants);
         let method = if field.secret.is_some() { quote!(read_secret) } else { quote!(read_field) };
         let read = types.read();
         let absent = match (&field.default, &default) {
@@ -617,7 +633,7 @@ impl Writer<'_> {
         written
             .reads
             .push(quote!(let #variable = __cx.#method(__fields, #key, #read, __mlx::config::Absent::#absent);));
-        written.reads.push(self.checks(field, &types, &variable, &quote!(__fields.place(#key))));
+        written.reads.push(self.checks(field, &types, &constants, &variable, &quote!(__fields.place(#key))));
         written.metas.push(self.setting_meta(field, &types, default.as_ref()));
         written.variables.push(variable.clone());
         written.members.push(quote!(#member: #variable));
@@ -659,18 +675,71 @@ impl Writer<'_> {
         written.writes.push(quote!(#write(#access, __map);));
     }
 
+    /// The constants of a field, with what has to hold of them.
+    fn constants(&mut self, field: &Field<'_>) -> Constants {
+        let Some(quantity) = field.quantity() else { return Constants::default() };
+        let default = match &field.default {
+            // Of a default alone, only a text has to be a constant.
+            Some(Attr { value: attr::Default::Value(expr), .. })
+                if Quantity::of(field.ty).is_some() && (field.range.is_some() || matches!(expr, Expr::Lit(_))) =>
+            {
+                Some(expr)
+            }
+            _ => None,
+        };
+        let range = field.range.as_ref().map(|attr| &attr.value);
+        let (low, high) = (range.and_then(|range| range.min.as_ref()), range.and_then(|range| range.max.as_ref()));
+        let exclusive = range.is_some_and(|range| range.exclusive);
+        let constants = Constants {
+            default: default.and_then(|expr| self.constant(quantity, expr)),
+            min: low.and_then(|expr| self.constant(quantity, expr)),
+            max: high.and_then(|expr| self.constant(quantity, expr)),
+        };
+        let number = |constant: &Ident| match quantity {
+            Quantity::Duration => quote!(#constant.as_nanos()),
+            Quantity::ByteSize => quote!(#constant.bytes() as ::core::primitive::u128),
+        };
+        let (min, max) = (constants.min.as_ref().map(number), constants.max.as_ref().map(number));
+        if let (Some(min), Some(max)) = (&min, &max) {
+            let assert = quote!(__mlx::config::assert_not_empty);
+            let assertion = call(assert, quote!(#min, #max, #exclusive), quote!(#low #high));
+            self.constants.push(quote!(const _: () = #assertion;));
+        }
+        if let (Some(default), Some(expr), true) = (&constants.default, default, min.is_some() || max.is_some()) {
+            let (default, min, max) = (number(default), option(min), option(max));
+            let assert = quote!(__mlx::config::assert_within);
+            let assertion = call(assert, quote!(#default, #min, #max, #exclusive), expr.to_token_stream());
+            self.constants.push(quote!(const _: () = #assertion;));
+        }
+        constants
+    }
+
+    /// A constant of what is written, if one can be made of it.
+    fn constant(&mut self, quantity: Quantity, expr: &Expr) -> Option<Ident> {
+        if !quantity.is_constant(expr) {
+            return None;
+        }
+        let (ty, read) = match quantity {
+            Quantity::Duration => (quote!(::core::time::Duration), quote!(written_duration)),
+            Quantity::ByteSize => (quote!(__mlx::config::ByteSize), quote!(written_size)),
+        };
+        let value = match expr {
+            Expr::Lit(_) => located(quote!(__mlx::config::#read(#expr)), expr.span()),
+            _ => expr.to_token_stream(),
+        };
+        let name =
+            format_ident!("__MLX_VALUE_{}", self.constants.len(), span = Span::call_site().located_at(expr.span()));
+        self.constants.push(quote!(const #name: #ty = #value;));
+        Some(name)
+    }
+
     /// The function that makes the default of a field, if it has a value of its own.
-    fn default(&mut self, field: &Field<'_>) -> Option<Ident> {
+    fn default(&mut self, field: &Field<'_>, constants: &Constants) -> Option<Ident> {
         let ty = field.ty;
         let value = match &field.default.as_ref()?.value {
+            attr::Default::Value(_) if let Some(constant) = &constants.default => constant.to_token_stream(),
             attr::Default::Value(expr @ Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) => {
-                match read_while_compiling(field) {
-                    Some((ty, read)) => {
-                        let read = located(quote!(__mlx::config::#read(#expr)), expr.span());
-                        quote!(const __VALUE: #ty = #read; __VALUE)
-                    }
-                    None => quote_spanned!(expr.span()=> ::core::convert::Into::into(#expr)),
-                }
+                quote_spanned!(expr.span()=> __mlx::config::TextDefault::of(#expr))
             }
             attr::Default::Value(expr) => expr.to_token_stream(),
             attr::Default::Bare if field.serde.is_some() => {
@@ -744,9 +813,20 @@ impl Writer<'_> {
     }
 
     /// The checks of a value that was read.
-    fn checks(&self, field: &Field<'_>, types: &FieldType<'_>, variable: &Ident, place: &TokenStream) -> TokenStream {
+    fn checks(
+        &self,
+        field: &Field<'_>,
+        types: &FieldType<'_>,
+        constants: &Constants,
+        variable: &Ident,
+        place: &TokenStream,
+    ) -> TokenStream {
         let range = field.range.as_ref().map(|Attr { span, value: Range { min, max, exclusive } }| {
-            let (min, max) = (option_expr(min.as_ref()), option_expr(max.as_ref()));
+            let end = |constant: &Option<Ident>, written: &Option<Expr>| match constant {
+                Some(constant) => option(Some(constant.to_token_stream())),
+                None => option_expr(written.as_ref()),
+            };
+            let (min, max) = (end(&constants.min, min), end(&constants.max, max));
             let variable = Ident::new(&variable.to_string(), *span);
             quote_spanned! {*span=>
                 __cx.range(#place, &#variable, &__mlx::config::Bounds { min: #min, max: #max, exclusive: #exclusive });
@@ -873,18 +953,6 @@ fn all_read(variables: &[Ident]) -> Option<TokenStream> {
     })
 }
 
-/// The types whose default may be written as in a file.
-fn read_while_compiling(field: &Field<'_>) -> Option<(TokenStream, TokenStream)> {
-    let Type::Path(path) = field.ty else { return None };
-    let name = &path.path.segments.last()?.ident;
-    match () {
-        () if field.serde.is_some() => None,
-        () if name == "Duration" => Some((quote!(::core::time::Duration), quote!(written_duration))),
-        () if name == "ByteSize" => Some((quote!(__mlx::config::ByteSize), quote!(written_size))),
-        () => None,
-    }
-}
-
 fn variable(index: usize) -> Ident {
     format_ident!("__field{index}")
 }
@@ -982,6 +1050,8 @@ fn option_expr(expression: Option<&Expr>) -> TokenStream {
 /// The ends of a range as `Option<Choice>`s.
 fn limits(range: &Range) -> (TokenStream, TokenStream, bool) {
     let limit = |end: Option<&Expr>| match end {
+        // Of a duration or a size: a schema cannot compare texts.
+        Some(Expr::Lit(ExprLit { lit: Lit::Str(_), .. })) => option(None),
         Some(expr) if expression::number(expr).is_none() => quote!(__mlx::config::Limit::number(#expr)),
         literal => option(literal.map(|literal| {
             let choice = choice(literal);

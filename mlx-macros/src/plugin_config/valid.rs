@@ -255,23 +255,27 @@ fn foreign_types_check_themselves(field: &Field<'_>, errors: &Errors) {
     }
 }
 
-/// A text written out is no number; anything else is for the compiler to decide.
+/// A text written out is a number where a file has it as a text; what is no literal is for the compiler to decide.
 fn ranges_are_of_numbers(field: &Field<'_>, errors: &Errors) {
-    let is_text =
-        |end: &Expr| matches!(end, Expr::Lit(ExprLit { lit, .. }) if !matches!(lit, Lit::Int(_) | Lit::Float(_)));
+    let is_no_number = |end: &Expr| match end {
+        Expr::Lit(ExprLit { lit: Lit::Int(_) | Lit::Float(_), .. }) => false,
+        Expr::Lit(ExprLit { lit: Lit::Str(_), .. }) => field.quantity().is_none(),
+        Expr::Lit(_) => true,
+        _ => false,
+    };
     let is_no_length = |end: &Expr| {
         matches!(end, Expr::Lit(_) | Expr::Unary(_))
             && number(end).is_none_or(|length| length < 0.0 || length.fract() != 0.0)
     };
-    if let Some(end) = first_end(&field.range, is_text) {
+    if let Some(end) = first_end(&field.range, &is_no_number) {
         errors.on(end, "expected a number");
     }
-    if let Some(end) = first_end(&field.length, is_no_length) {
+    if let Some(end) = first_end(&field.length, &is_no_length) {
         errors.on(end, "expected a whole number that is not negative");
     }
 }
 
-fn first_end(range: &Option<Attr<Range>>, wrong: fn(&Expr) -> bool) -> Option<&Expr> {
+fn first_end<'r>(range: &'r Option<Attr<Range>>, wrong: &dyn Fn(&Expr) -> bool) -> Option<&'r Expr> {
     let Range { min, max, .. } = &range.as_ref()?.value;
     let wrong = |end: &&Expr| wrong(end);
     min.as_ref().filter(wrong).or(max.as_ref().filter(wrong))
