@@ -1,0 +1,27 @@
+//! The `impl` of a contract without `#[async_trait]`.
+use mlx_core::prelude::*;
+
+#[mlx_core::contract(name = "ledger", capabilities = ["totals"])]
+#[async_trait]
+trait Ledger {
+    async fn total(&self) -> Result<u64>;
+}
+
+#[mlx_plugin(type = Ledger)]
+struct Warehouse;
+
+#[async_trait]
+impl Plugin for Warehouse {
+    type Config = NoConfig;
+    async fn initialize(_: NoConfig, _: &InitContext) -> Result<Self> {
+        Ok(Warehouse)
+    }
+}
+
+impl Ledger for Warehouse {
+    async fn total(&self) -> Result<u64> {
+        Ok(0)
+    }
+}
+
+fn main() {}
