@@ -79,11 +79,39 @@ impl Sensor for Hygrometer {
     }
 }
 
+/// The dew point of the air, from its temperature and its humidity.
+#[mlx_plugin(type = Sensor, requires = ["thermometer", "hygrometer"])]
+pub struct DewPoint {
+    temperature: Handle<dyn Sensor>,
+    humidity: Handle<dyn Sensor>,
+}
+
+#[async_trait]
+impl Plugin for DewPoint {
+    type Config = NoConfig;
+    async fn initialize(_: NoConfig, cx: &InitContext) -> Result<Self> {
+        let temperature = cx.get::<dyn Sensor>("thermometer")?;
+        let humidity = cx.get::<dyn Sensor>("hygrometer")?;
+        Ok(DewPoint { temperature, humidity })
+    }
+}
+
+#[async_trait]
+impl Sensor for DewPoint {
+    async fn measure(&self) -> Result<f64> {
+        let celsius = self.temperature.measure().await?;
+        let percent = self.humidity.measure().await?;
+        // The Magnus formula, with the coefficients of WMO-No. 8, annex 4.B.
+        let gamma = (percent / 100.0).ln() + 17.62 * celsius / (243.12 + celsius);
+        Ok(243.12 * gamma / (17.62 - gamma))
+    }
+}
+
 fn main() -> Result<()> {
     mlx_core::block_on(run())
 }
 
-/// Starts the platform, asks both sensors, and stops it.
+/// Starts the platform, asks its sensors, and stops it.
 pub async fn run() -> Result<()> {
     let composition = Composition::from_yaml(include_str!("platform.yaml"))?;
     let platform = registry().activate(composition).await?;
@@ -91,5 +119,53 @@ pub async fn run() -> Result<()> {
     println!("{} °C", thermometer.measure().await?);
     let hygrometer = platform.get::<dyn Sensor>("hygrometer")?;
     println!("{} %", hygrometer.measure().await?);
+    let dew_point = platform.get::<dyn Sensor>("dew-point")?;
+    println!("{:.1} °C dew point", dew_point.measure().await?);
     platform.shutdown().await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thermometer_is_corrected() -> Result<()> {
+        mlx_core::block_on(async {
+            let settings = json!({"place": "laboratory", "correction": -0.5});
+            let thermometer = registry().create::<dyn Sensor>("thermometer", settings).await?;
+            assert_eq!(thermometer.measure().await?, 24.0);
+            thermometer.shutdown().await
+        })
+    }
+
+    #[test]
+    fn the_dew_point_is_that_of_the_air() -> Result<()> {
+        mlx_core::block_on(async {
+            let composition = Composition::from_yaml(
+                "
+                plugins:
+                  - {type: sensor, name: thermometer, config: {place: laboratory}}
+                  - {type: sensor, name: hygrometer, config: {room: laboratory, limit: 100}}
+                  - {type: sensor, name: dew-point}
+                ",
+            )?;
+            registry()
+                .run(composition, async |platform| {
+                    let dew_point = platform.get::<dyn Sensor>("dew-point")?.measure().await?;
+                    assert!((dew_point - 13.4).abs() < 0.05, "{dew_point}");
+                    Ok(())
+                })
+                .await
+        })
+    }
+
+    #[test]
+    fn a_correction_is_small() -> Result<()> {
+        let composition = Composition::from_yaml(
+            "plugins: [{type: sensor, name: thermometer, config: {place: laboratory, correction: 7}}]",
+        )?;
+        let error = registry().resolve(&composition).map(drop).unwrap_err();
+        assert_eq!(error.diagnostics()[0].path.as_deref(), Some("plugins[0].config.correction"));
+        Ok(())
+    }
 }
