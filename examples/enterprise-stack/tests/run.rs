@@ -135,6 +135,21 @@ fn a_wrong_composition_is_explained_and_starts_nothing() {
 }
 
 #[test]
+fn a_composition_is_checked_without_a_run() {
+    let folder = project(with_jsonl);
+    let (output, plan, error) = run_with(&folder, &["--check"]);
+    assert!(output.status.success(), "{error}");
+    assert!(plan.contains("experiment_tracker/tracker (jsonl "), "{plan}");
+    assert_eq!(plan.lines().count(), 10, "{plan}");
+    assert!(!folder.path().join(".mlx-runs").exists(), "nothing was started");
+
+    let folder = project(|yaml| yaml.replace("name: smartcore", "name: smartcor"));
+    let (output, plan, error) = run_with(&folder, &["--check"]);
+    assert_eq!((output.status.code(), &*plan), (Some(1), ""));
+    assert!(error.contains("MLX0050"), "{error}");
+}
+
+#[test]
 fn data_of_the_wrong_shape_ends_the_run_and_stops_the_platform() {
     let folder = project(|yaml| yaml.replace("min: 0, max: 1}", "min: 0, max: 0.1}"));
     let (output, _, error) = run(&folder);
