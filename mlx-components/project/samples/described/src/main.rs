@@ -1,6 +1,6 @@
 //! Starts the platform that a composition describes, and says how its plugins are.
 
-use mlx_core::prelude::*;
+use mlx_core::{Diagnostic, diagnostics::Report, prelude::*};
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -84,9 +84,7 @@ async fn run(arguments: Arguments) -> Result<()> {
         .map(label)
         .collect();
     let running = registry().activate(composition).await?;
-    for warning in running.warnings() {
-        eprintln!("{warning}");
-    }
+    warn(&running.warnings());
     // Whoever reads it may have read enough: `cargo run | head`.
     let _ = io::stdout().write_all(report(&running, &off).await.as_bytes());
     match arguments.serve {
@@ -95,16 +93,20 @@ async fn run(arguments: Arguments) -> Result<()> {
     }
 }
 
+/// Says what keeps nothing from running and should be known all the same.
+fn warn(found: &[Diagnostic]) {
+    if !found.is_empty() {
+        eprintln!("{}", Report::new(found).color_for(&io::stderr()));
+    }
+}
+
 /// Says what is wrong, without starting anything.
 fn check(composition: &Composition) -> Result<()> {
     let plan = registry().resolve(composition)?;
     let mut found = registry().doctor(&platform::discover_component_plugins()?);
     found.extend_from_slice(plan.warnings());
-    let (errors, warnings): (Vec<_>, Vec<_>) =
-        found.into_iter().partition(mlx_core::Diagnostic::is_error);
-    for warning in warnings {
-        eprintln!("{warning}");
-    }
+    let (errors, warnings): (Vec<_>, Vec<_>) = found.into_iter().partition(Diagnostic::is_error);
+    warn(&warnings);
     if !errors.is_empty() {
         return Err(Error::from_diagnostics("the program", errors));
     }
