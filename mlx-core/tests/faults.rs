@@ -706,7 +706,7 @@ fn a_fault_leaves_nothing_behind() {
 }
 
 #[test]
-#[ignore = "takes half a minute; the default run takes every seventeenth position"]
+#[ignore = "takes two minutes; the default run takes every seventeenth position"]
 fn a_fault_anywhere_leaves_nothing_behind() {
     matrix(1);
 }
@@ -789,7 +789,7 @@ fn a_blocked_thread_stops_no_deadline() {
 }
 
 #[test]
-#[ignore = "takes minutes of waiting; the default run takes one or two positions of each graph"]
+#[ignore = "takes half an hour of waiting; the default run takes one or two positions of each graph"]
 fn a_thread_blocked_anywhere_stops_no_deadline() {
     cells(1, |graph, last, n| {
         BLOCKING
