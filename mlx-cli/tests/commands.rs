@@ -1079,3 +1079,135 @@ fn the_doctor_says_what_is_wrong() {
     fs::remove_dir_all(place.at("shop/.mlx/base")).unwrap();
     with_cargo(&place, script, &["doctor"]).ends(1).says(&["WRONG", "is lost", "2 things are wrong"]);
 }
+
+/// A file as a catalogue of the second version has it: what is added at its end is new.
+const NEXT: &str = "// The second version.\n";
+
+/// The catalogue that is built in, with a second version of each component and of what its templates write.
+fn second_version(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).unwrap().map(|entry| entry.unwrap()) {
+        let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+        let target = to.join(&name);
+        if path.is_dir() {
+            if !["src", "tests", "samples", "schemas", "compositions", "target"].contains(&name.as_str()) {
+                fs::create_dir_all(&target).unwrap();
+                second_version(&path, &target);
+            }
+        } else if name == "component.json" {
+            let mut component: JsonValue = serde_json::from_str(&fs::read_to_string(&path).unwrap()).unwrap();
+            component["version"] = json!("1.1.0");
+            fs::write(&target, component.to_string()).unwrap();
+        } else if name.ends_with(".rs.template") {
+            fs::write(&target, fs::read_to_string(&path).unwrap() + NEXT).unwrap();
+        } else if !["registry.json", "Cargo.toml", "build.rs"].contains(&name.as_str()) {
+            fs::copy(&path, &target).unwrap();
+        }
+    }
+}
+
+/// What a user does with a file of a component before the component is updated.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Deed {
+    Nothing,
+    Edited,
+    EditedAtTheSamePlace,
+    Moved,
+    Deleted,
+}
+
+/// Every file of every component, under five kinds of deeds: those of components that exclude each other in projects of their own.
+#[test]
+fn every_component_is_updated_under_what_was_done_with_its_files() {
+    let next = Place::new();
+    second_version(&Path::new(env!("CARGO_MANIFEST_DIR")).join("../mlx-components"), next.temp.path());
+    let next = next.temp.path().to_str().unwrap();
+    let mut components: Vec<Vec<String>> = Vec::new();
+    for component in Catalogue::embedded().unwrap().components().filter(|component| component.name != "project") {
+        let unnamed = component.plugin.as_ref().is_some_and(|plugin| plugin.kind.is_some() && plugin.name.is_none());
+        let mut line = vec![component.name.clone()];
+        if component.links().is_some() {
+            line.extend(["--plugin-type=model_server".to_owned(), "--name=local".to_owned()]);
+        } else if unnamed {
+            line.push(format!("--name=own-{}", component.name));
+        }
+        components.push(line);
+    }
+    let (mut projects, mut histories) = (0, BTreeMap::new());
+    while !components.is_empty() {
+        projects += 1;
+        let (old, new) = (Place::with_shop(), Place::new());
+        new.mlx(&["--catalog", next, "init", "shop", "--no-fmt"]).ends(0);
+        let added = components.len();
+        components.retain(|line| {
+            let line: Vec<&str> = line.iter().map(String::as_str).collect();
+            let ran = old.mlx(&[&["add", "--no-fmt"], &line[..]].concat());
+            if ran.code == 0 {
+                new.mlx(&[&["--catalog", next, "add", "--no-fmt"], &line[..]].concat()).ends(0);
+            } else {
+                assert!(ran.code == 1 && ran.err.contains("MLX0152"), "{}\n{}", ran.line, ran.err);
+            }
+            ran.code != 0
+        });
+        assert!(components.len() < added, "{components:?}");
+        let expected: BTreeMap<String, String> = (new.all().into_iter())
+            .filter(|(path, text)| path.extension().is_some_and(|e| e == "rs") && text.ends_with(NEXT.as_bytes()))
+            .map(|(path, text)| (path.to_str().unwrap().to_owned(), String::from_utf8(text).unwrap()))
+            .collect();
+        let before = old.all();
+        for turn in 0..5 {
+            let place = Place::new();
+            for (path, text) in &before {
+                place.write(path.to_str().unwrap(), "");
+                fs::write(place.at(path.to_str().unwrap()), text).unwrap();
+            }
+            let mut deeds = BTreeMap::new();
+            for (nth, path) in expected.keys().enumerate() {
+                let deed = [Deed::Nothing, Deed::Edited, Deed::EditedAtTheSamePlace, Deed::Moved, Deed::Deleted]
+                    [(nth + turn) % 5];
+                // Modules of other components are declared there.
+                let fixed = path.ends_with("mod.rs") || path.ends_with("lib.rs") || path.ends_with("main.rs");
+                let deed = if fixed && matches!(deed, Deed::Moved | Deed::Deleted) { Deed::Nothing } else { deed };
+                let text = place.text(path);
+                match deed {
+                    Deed::Nothing => {}
+                    Deed::Edited => place.write(path, &format!("// Mine.\n{text}")),
+                    Deed::EditedAtTheSamePlace => place.write(path, &format!("{text}// Mine.\n")),
+                    Deed::Moved => {
+                        fs::remove_file(place.at(path)).unwrap();
+                        place.write(&path.replace(".rs", "_moved.rs"), &format!("// Mine.\n{text}"));
+                    }
+                    Deed::Deleted => fs::remove_file(place.at(path)).unwrap(),
+                }
+                deeds.insert(path, deed);
+                *histories.entry(format!("{deed:?}")).or_insert(0) += 1;
+            }
+            place.mlx(&["-C", "shop", "--catalog", next, "update", "--no-fmt"]).ends(3);
+            for (path, deed) in deeds {
+                let text = &expected[path];
+                let is_there = place.at(path).exists();
+                match deed {
+                    Deed::Nothing => assert_eq!(place.text(path), *text, "{path}"),
+                    Deed::Edited => assert_eq!(place.text(path), format!("// Mine.\n{text}"), "{path}"),
+                    Deed::EditedAtTheSamePlace => {
+                        let unchanged = text.strip_suffix(NEXT).unwrap();
+                        let conflict = format!(
+                            "{unchanged}<<<<<<< yours\n// Mine.\n||||||| generated before\n=======\n{NEXT}>>>>>>> generated now\n"
+                        );
+                        assert_eq!(place.text(path), conflict, "{path}");
+                    }
+                    Deed::Moved => {
+                        assert!(!is_there, "{path}");
+                        assert_eq!(
+                            place.text(&path.replace(".rs", "_moved.rs")),
+                            format!("// Mine.\n{text}"),
+                            "{path}"
+                        );
+                    }
+                    Deed::Deleted => assert!(!is_there, "{path}"),
+                }
+            }
+        }
+    }
+    println!("{projects} projects, histories of files: {histories:?}");
+    assert!(histories.len() == 5 && histories.values().all(|count| *count > 40), "{histories:?}");
+}
